@@ -1,0 +1,18 @@
+//! Numeric kernels and weight packers behind Ingrain's generated code.
+//!
+//! One folder per operation: its contract in prose, a naive `reference` (the oracle), the packer beside the kernel that
+//! reads it, a portable kernel, and files per instruction set only where they measurably win. Hot kernels are
+//! non-generic functions with const tiles inside and run-time extents outside, so that they cost no
+//! instantiation in the user's build.
+//!
+//! The crate is `no_std` and never allocates: scratch memory is an argument.
+
+#![no_std]
+
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod isa;
+
+pub use half::{bf16, f16};
+pub use isa::vectorize;

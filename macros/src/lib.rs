@@ -1,0 +1,1 @@
+//! The `onnx_model!` macro.
