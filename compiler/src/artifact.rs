@@ -1,0 +1,37 @@
+//! What comes out: modules of Rust source, one blob of weights, and a report on each model.
+
+use crate::report::Report;
+use proc_macro2::TokenStream;
+
+/// The compiled form of models that ship together.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    /// One module for each model, in the order given.
+    pub modules: Vec<Module>,
+    /// The read-only weights of all modules, to be placed at an address that is a multiple of 64.
+    pub blob: Vec<u8>,
+    /// 32 hexadecimal digits that identify the blob's contents; they belong into its file name.
+    pub blob_hash: String,
+}
+
+/// The compiled form of one model.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// The module's name.
+    pub name: String,
+    /// The module's items. They refer to the blob as `super::WEIGHTS`.
+    pub items: TokenStream,
+    /// Documentation of the module (`//!` lines without the slashes).
+    pub doc: String,
+    /// What was compiled, and what it costs.
+    pub report: Report,
+}
+
+/// Where generated code finds the blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlobSource {
+    /// In a file included at build time, by a path that `include_bytes!` understands.
+    Include(String),
+    /// Nowhere: no module has weights.
+    Empty,
+}

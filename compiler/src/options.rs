@@ -1,0 +1,91 @@
+//! What the compiler is asked to do: the model's bytes, where its external data comes from, and the user's choices.
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Gives the bytes of external data files. Implementations decide which files may be read.
+pub trait ExternalData {
+    /// All bytes of the file that the model calls `location`.
+    ///
+    /// # Errors
+    /// Why it cannot be had, as a sentence.
+    fn read(&self, location: &str) -> Result<Bytes, String>;
+}
+
+/// A model to compile.
+#[derive(Clone)]
+pub struct ModelSource {
+    /// Name of the generated module, a Rust identifier.
+    pub name: String,
+    /// The file's name in messages.
+    pub file: String,
+    /// The ONNX file.
+    pub bytes: Bytes,
+    /// Its external data.
+    pub external: Arc<dyn ExternalData>,
+}
+
+impl ModelSource {
+    /// Maps the model file `path` and reads external data from its folder.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn open(name: &str, path: &Path) -> std::io::Result<ModelSource> {
+        let bytes = map_file(path)?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok(ModelSource {
+            name: name.to_owned(),
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            bytes,
+            external: Arc::new(Folder(folder)),
+        })
+    }
+}
+
+/// External data files in a folder; nothing outside it is read.
+struct Folder(PathBuf);
+
+impl ExternalData for Folder {
+    fn read(&self, location: &str) -> Result<Bytes, String> {
+        let relative = Path::new(location);
+        let plain = relative
+            .components()
+            .all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
+        if !plain || location.is_empty() {
+            return Err(format!("\"{location}\" is not a path inside the model's folder"));
+        }
+        let folder = if self.0.as_os_str().is_empty() { Path::new(".") } else { &self.0 };
+        let path = folder.join(relative);
+        let say = |e: std::io::Error| format!("\"{location}\" cannot be read: {e}");
+        let (folder, path) = (folder.canonicalize().map_err(say)?, path.canonicalize().map_err(say)?);
+        if !path.starts_with(&folder) {
+            return Err(format!("\"{location}\" leads outside the model's folder"));
+        }
+        map_file(&path).map_err(say)
+    }
+}
+
+/// The file's bytes, mapped.
+fn map_file(path: &Path) -> std::io::Result<Bytes> {
+    std::fs::read(path).map(Bytes::from)
+}
+
+/// The value or bound of a symbolic dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DimBinding {
+    /// Always this size.
+    Fixed(i64),
+    /// Any size in this inclusive range; memory is planned for the largest.
+    Range(i64, i64),
+}
+
+/// The user's choices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Values or bounds of symbolic dimensions by name. Unnamed input dimensions are called `INPUT_AXIS`, as in `x_0`.
+    pub dims: BTreeMap<String, DimBinding>,
+    /// Passes after which to keep a text dump of the graph in the report; `lower` and `plan` name the later stages.
+    pub dump_after: Vec<String>,
+}

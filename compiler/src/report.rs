@@ -1,0 +1,60 @@
+//! What was compiled and what it costs, for people and for tools.
+
+use crate::types::DType;
+
+/// Facts about one compiled model.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The model's file name.
+    pub file: String,
+    /// Opset of the default domain.
+    pub opset: i64,
+    /// Inputs in order.
+    pub inputs: Vec<Port>,
+    /// Outputs in order.
+    pub outputs: Vec<Port>,
+    /// Symbolic dimensions that are not fixed, with their bounds.
+    pub dims: Vec<(String, i64, i64)>,
+    /// How often each ONNX operator occurs, most frequent first.
+    pub operators: Vec<(String, usize)>,
+    /// Steps of the program, in order.
+    pub steps: Vec<StepReport>,
+    /// Bytes of the arena.
+    pub context_bytes: u64,
+    /// Bytes of the largest set of values that are live at once: no plan can be smaller.
+    pub context_lower_bound_bytes: u64,
+    /// Bytes of the model's initializers, each content counted once.
+    pub unique_initializer_bytes: u64,
+    /// Bytes of the weights stored for this model.
+    pub stored_weight_bytes: u64,
+    /// Multiplications with accumulation of one run at the largest sizes.
+    pub macs: u64,
+    /// Text dumps that were asked for: stage and text.
+    pub dumps: Vec<(String, String)>,
+}
+
+/// An input or output.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Name in the ONNX file.
+    pub name: String,
+    /// Field of `Inputs` or `Outputs`.
+    pub field: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Extents as text; a symbolic one by its expression.
+    pub shape: Vec<String>,
+    /// Extents in numbers, if none is symbolic. Then the field is `&[T; N]`, otherwise `TensorRef<T, RANK>`.
+    pub fixed: Option<Vec<usize>>,
+}
+
+/// One step of the program.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// The generated function or kernel that computes it.
+    pub what: String,
+    /// The ONNX nodes it computes.
+    pub origins: Vec<String>,
+    /// Multiplications with accumulation.
+    pub macs: u64,
+}
