@@ -12,7 +12,10 @@
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod conv;
+pub mod epilogue;
 pub mod isa;
+pub mod matmul;
 
 pub use half::{bf16, f16};
 pub use isa::vectorize;

@@ -1,0 +1,156 @@
+//! Products of the other element types, over plain row-major operands.
+
+use half::{bf16, f16};
+
+/// An element type of products and convolutions: how it multiplies and accumulates.
+pub trait Scalar: Copy {
+    /// The type of the running sum.
+    type Sum: Copy;
+    /// The empty sum.
+    const ZERO: Self::Sum;
+    /// The sum that starts from `self`.
+    fn widen(self) -> Self::Sum;
+    /// `sum + a * b`; integers wrap.
+    fn accumulate(sum: Self::Sum, a: Self, b: Self) -> Self::Sum;
+    /// The finished sum as an element.
+    fn finish(sum: Self::Sum) -> Self;
+}
+
+macro_rules! float {
+    ($($t:ty),*) => {$(
+        impl Scalar for $t {
+            type Sum = $t;
+            const ZERO: $t = 0.0;
+            #[inline(always)]
+            fn widen(self) -> $t { self }
+            #[inline(always)]
+            fn accumulate(sum: $t, a: $t, b: $t) -> $t { sum + a * b }
+            #[inline(always)]
+            fn finish(sum: $t) -> $t { sum }
+        }
+    )*};
+}
+float!(f32, f64);
+
+macro_rules! integer {
+    ($($t:ty),*) => {$(
+        impl Scalar for $t {
+            type Sum = $t;
+            const ZERO: $t = 0;
+            #[inline(always)]
+            fn widen(self) -> $t { self }
+            #[inline(always)]
+            fn accumulate(sum: $t, a: $t, b: $t) -> $t { sum.wrapping_add(a.wrapping_mul(b)) }
+            #[inline(always)]
+            fn finish(sum: $t) -> $t { sum }
+        }
+    )*};
+}
+integer!(i8, i16, i32, i64, u8, u16, u32, u64);
+
+macro_rules! narrow {
+    ($($t:ty),*) => {$(
+        impl Scalar for $t {
+            type Sum = f32;
+            const ZERO: f32 = 0.0;
+            #[inline(always)]
+            fn widen(self) -> f32 { self.to_f32() }
+            #[inline(always)]
+            fn accumulate(sum: f32, a: $t, b: $t) -> f32 { sum + a.to_f32() * b.to_f32() }
+            #[inline(always)]
+            fn finish(sum: f32) -> $t { <$t>::from_f32(sum) }
+        }
+    )*};
+}
+narrow!(f16, bf16);
+
+/// Columns of a strip of the result whose sums are held at once.
+const STRIP: usize = 16;
+
+/// `c[m, n] = a[m, k] · b[k, n] (+ bias[n])` for any element type.
+///
+/// `b` has strides `(between rows, between columns)`, so that a transpose needs no copy. Integers wrap; `f16` and
+/// `bf16` accumulate in f32 and round once.
+#[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
+#[inline]
+pub fn matmul_generic<T: Scalar>(
+    m: usize,
+    k: usize,
+    n: usize,
+    a: &[T],
+    lda: usize,
+    b: &[T],
+    b_strides: (usize, usize),
+    bias: Option<&[T]>,
+    c: &mut [T],
+    ldc: usize,
+) {
+    crate::isa::vectorize(
+        #[inline(always)]
+        || strips(m, k, n, a, lda, b, b_strides, bias, c, ldc),
+    );
+}
+
+#[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
+#[inline(always)]
+fn strips<T: Scalar>(
+    m: usize,
+    k: usize,
+    n: usize,
+    a: &[T],
+    lda: usize,
+    b: &[T],
+    (row_stride, column_stride): (usize, usize),
+    bias: Option<&[T]>,
+    c: &mut [T],
+    ldc: usize,
+) {
+    for row in 0..m {
+        let a = &a[row * lda..row * lda + k];
+        for (strip, out) in c[row * ldc..row * ldc + n].chunks_mut(STRIP).enumerate() {
+            let first = strip * STRIP;
+            let mut sums = [T::ZERO; STRIP];
+            if let Some(bias) = bias {
+                for (sum, &bias) in sums.iter_mut().zip(&bias[first..first + out.len()]) {
+                    *sum = bias.widen();
+                }
+            }
+            if column_stride == 1 && out.len() == STRIP {
+                for (i, &a) in a.iter().enumerate() {
+                    let from = i * row_stride + first;
+                    for (sum, &b) in sums.iter_mut().zip(&b[from..from + STRIP]) {
+                        *sum = T::accumulate(*sum, a, b);
+                    }
+                }
+            } else {
+                for (i, &a) in a.iter().enumerate() {
+                    for (lane, sum) in sums.iter_mut().enumerate().take(out.len()) {
+                        let b = b[i * row_stride + (first + lane) * column_stride];
+                        *sum = T::accumulate(*sum, a, b);
+                    }
+                }
+            }
+            for (out, &sum) in out.iter_mut().zip(&sums) {
+                *out = T::finish(sum);
+            }
+        }
+    }
+}
+
+/// [`matmul_generic`] of f64, instantiated here rather than in the user's crate.
+#[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
+#[inline(never)]
+pub fn matmul_f64(
+    m: usize,
+    k: usize,
+    n: usize,
+    a: &[f64],
+    lda: usize,
+    b: &[f64],
+    b_strides: (usize, usize),
+    bias: Option<&[f64]>,
+    c: &mut [f64],
+    ldc: usize,
+) {
+    matmul_generic(m, k, n, a, lda, b, b_strides, bias, c, ldc);
+}
