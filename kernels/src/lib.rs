@@ -13,8 +13,10 @@
 extern crate std;
 
 pub mod conv;
+pub mod element;
 pub mod epilogue;
 pub mod isa;
+pub mod math;
 pub mod matmul;
 
 pub use half::{bf16, f16};
