@@ -1,0 +1,75 @@
+//! What can be wrong with the input of a model at run time.
+
+use core::fmt;
+
+/// Why a model refuses its input. The arena is still usable afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A dimension has a size that the model was not compiled for, or that contradicts another input.
+    Dim {
+        /// The input and its dimension, such as ``input `ids`, axis 1 (`seq`)``.
+        what: &'static str,
+        /// The least possible size.
+        min: usize,
+        /// The largest possible size.
+        max: usize,
+        /// The size it has.
+        got: usize,
+    },
+    /// The number of elements is not the product of the dimensions.
+    DataLength {
+        /// The input.
+        what: &'static str,
+        /// The product of the dimensions.
+        expected: usize,
+        /// The number of elements.
+        got: usize,
+    },
+    /// A value that selects elements (an index, an axis position, a count) points outside of what it selects from.
+    Index {
+        /// The ONNX node that selects.
+        node: &'static str,
+        /// The index.
+        index: i64,
+        /// Indices must be in `-bound..bound`.
+        bound: usize,
+    },
+    /// Integer division by zero, or another value for which an ONNX node is not defined.
+    Undefined {
+        /// The ONNX node.
+        node: &'static str,
+        /// What is not defined, as a clause.
+        what: &'static str,
+    },
+    /// A result whose size depends on data outgrows the memory that was planned for it.
+    Capacity {
+        /// The ONNX node.
+        node: &'static str,
+        /// The size that was planned.
+        max: usize,
+        /// The size it would have.
+        got: usize,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Error::Dim { what, min, max, got } if min == max => write!(f, "{what} is {got}, expected {min}"),
+            Error::Dim { what, min, max, got } => write!(f, "{what} is {got}, expected {min} to {max}"),
+            Error::DataLength { what, expected, got } => {
+                write!(f, "{what} has {got} elements, its dimensions say {expected}")
+            }
+            Error::Index { node, index, bound } => {
+                write!(f, "{node}: index {index} is outside of -{bound}..{bound}")
+            }
+            Error::Undefined { node, what } => write!(f, "{node}: {what}"),
+            Error::Capacity { node, max, got } => {
+                write!(f, "{node}: the result needs {got} places, {max} are planned")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}
