@@ -9,6 +9,10 @@
 
 pub mod artifact;
 pub mod diag;
+pub mod expr;
+pub mod ir;
+pub mod lir;
+pub mod lower;
 pub mod options;
 pub mod report;
 pub mod types;

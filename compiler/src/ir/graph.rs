@@ -1,0 +1,273 @@
+//! Values, nodes and the graph.
+
+use super::op::{Fact, Op};
+use crate::diag::{Code, Diagnostic};
+use crate::expr::Expr;
+use crate::types::{DType, Dim, Origin, Scalar, Symbols, Tensor, TensorType};
+use std::fmt;
+use std::rc::Rc;
+
+/// A value of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub u32);
+
+/// A node of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug)]
+pub enum Def {
+    /// Input of the graph, by position.
+    Input(usize),
+    /// A constant.
+    Const(Tensor),
+    /// An output of a node, by position.
+    Node(NodeId, usize),
+}
+
+/// What is known of a value.
+#[derive(Clone, Debug)]
+pub struct ValueData {
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// Name in the ONNX file, where it has one.
+    pub name: Option<String>,
+    /// Where it comes from.
+    pub def: Def,
+    /// Its elements as expressions of symbols, if it is a small integer tensor that holds dimensions.
+    pub content: Option<Vec<Dim>>,
+}
+
+/// A map that is applied to a node's result while it is stored.
+#[derive(Clone, Debug)]
+pub struct Epilogue {
+    /// Input 0 is the node's result, input `i + 1` is `inputs[i]`. No reductions.
+    pub expr: Expr,
+    /// What else it reads: tensors that broadcast to the result.
+    pub inputs: Vec<Value>,
+}
+
+/// A node.
+#[derive(Clone, Debug)]
+pub struct NodeData {
+    /// What it computes.
+    pub op: Rc<dyn Op>,
+    /// Inputs of `op`.
+    pub inputs: Vec<Value>,
+    /// Map of the first output.
+    pub epilogue: Option<Epilogue>,
+    /// Results.
+    pub outputs: Vec<Value>,
+    /// The ONNX nodes it computes, in order.
+    pub origins: Vec<Origin>,
+}
+
+impl NodeData {
+    /// Everything it reads: inputs, then those of the epilogue.
+    pub fn reads(&self) -> impl Iterator<Item = Value> + '_ {
+        self.inputs.iter().chain(self.epilogue.iter().flat_map(|e| &e.inputs)).copied()
+    }
+
+    /// The operator as a concrete one.
+    pub fn is<T: Op>(&self) -> Option<&T> {
+        self.op.downcast()
+    }
+}
+
+/// A typed graph in evaluation order.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    values: Vec<ValueData>,
+    nodes: Vec<NodeData>,
+    /// Inputs of the program.
+    pub inputs: Vec<Value>,
+    /// Results of the program with their names.
+    pub outputs: Vec<(String, Value)>,
+    /// What is known of each symbol.
+    pub symbols: Symbols,
+}
+
+/// Constants of at most this many elements are folded as soon as a node is added.
+const FOLD_AT_ONCE: usize = 4096;
+
+impl Graph {
+    /// An empty graph over these symbols.
+    pub fn new(symbols: Symbols) -> Graph {
+        Graph { symbols, ..Graph::default() }
+    }
+
+    /// The nodes in evaluation order.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (NodeId, &NodeData)> {
+        self.nodes.iter().enumerate().map(|(i, n)| (NodeId(i as u32), n))
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &NodeData {
+        &self.nodes[id.0 as usize]
+    }
+
+    /// Number of values.
+    pub fn value_count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// What is known of a value.
+    pub fn value(&self, value: Value) -> &ValueData {
+        &self.values[value.0 as usize]
+    }
+
+    /// Element type and shape of a value.
+    pub fn ty(&self, value: Value) -> &TensorType {
+        &self.value(value).ty
+    }
+
+    /// The elements of a constant.
+    pub fn constant(&self, value: Value) -> Option<&Tensor> {
+        match &self.value(value).def {
+            Def::Const(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// The node that computes a value.
+    pub fn producer(&self, value: Value) -> Option<&NodeData> {
+        match self.value(value).def {
+            Def::Node(id, _) => Some(self.node(id)),
+            _ => None,
+        }
+    }
+
+    /// Names a value after a value of the ONNX file, unless it has a name.
+    pub fn set_name(&mut self, value: Value, name: &str) {
+        let slot = &mut self.values[value.0 as usize].name;
+        if slot.is_none() && !name.is_empty() {
+            *slot = Some(name.to_owned());
+        }
+    }
+
+    /// Adds an input of the program.
+    pub fn add_input(&mut self, name: &str, ty: TensorType) -> Value {
+        let value = self.push(ty, Def::Input(self.inputs.len()), None);
+        self.set_name(value, name);
+        self.inputs.push(value);
+        value
+    }
+
+    /// Adds a constant.
+    pub fn add_const(&mut self, tensor: Tensor) -> Value {
+        let content = (tensor.dtype().is_int() && tensor.len() <= 64)
+            .then(|| tensor.scalars().map(|s| Dim::from(s.as_i64())).collect());
+        self.push(tensor.ty(), Def::Const(tensor), content)
+    }
+
+    fn push(&mut self, ty: TensorType, def: Def, content: Option<Vec<Dim>>) -> Value {
+        self.values.push(ValueData { ty, name: None, def, content });
+        Value(u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    fn fact(&self, value: Value) -> Fact<'_> {
+        let data = self.value(value);
+        Fact { ty: &data.ty, constant: self.constant(value), content: data.content.as_deref() }
+    }
+
+    /// Adds a node and gives its results. Small constant results are computed at once.
+    ///
+    /// # Errors
+    /// If the inputs do not fit the operator.
+    pub fn add(
+        &mut self,
+        op: Rc<dyn Op>,
+        inputs: Vec<Value>,
+        epilogue: Option<Epilogue>,
+        origins: Vec<Origin>,
+    ) -> Result<Vec<Value>, Diagnostic> {
+        let facts: Vec<Fact<'_>> = inputs.iter().map(|&v| self.fact(v)).collect();
+        let mut types = op.infer(&facts)?;
+        let content = if epilogue.is_none() && types.len() == 1 { op.content(&facts) } else { None };
+        if let Some(folded) = content.as_ref().and_then(|c| fixed_content(c, &types[0])) {
+            return Ok(vec![self.add_const(folded)]);
+        }
+        for ty in &types {
+            check_size(ty, &self.symbols)?;
+        }
+        let small = types.iter().all(|t| t.elements().as_usize().is_some_and(|n| n <= FOLD_AT_ONCE))
+            && facts.iter().all(|f| f.constant.is_some_and(|t| t.len() <= 16 * FOLD_AT_ONCE));
+        if small && epilogue.is_none() {
+            let constants: Option<Vec<Tensor>> = facts.iter().map(|f| f.constant.cloned()).collect();
+            if let Some(results) = constants.and_then(|c| op.eval(&c)) {
+                return Ok(results.into_iter().map(|t| self.add_const(t)).collect());
+            }
+        }
+        if let Some(epilogue) = &epilogue {
+            types[0].dtype = epilogue.expr.dtype();
+        }
+        let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let outputs: Vec<Value> = types
+            .into_iter()
+            .enumerate()
+            .map(|(i, ty)| self.push(ty, Def::Node(id, i), if i == 0 { content.clone() } else { None }))
+            .collect();
+        self.nodes.push(NodeData { op, inputs, epilogue, outputs: outputs.clone(), origins });
+        Ok(outputs)
+    }
+
+    /// How often each value is read, results of the program included.
+    pub fn use_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.values.len()];
+        for node in &self.nodes {
+            for value in node.reads() {
+                counts[value.0 as usize] += 1;
+            }
+        }
+        for (_, value) in &self.outputs {
+            counts[value.0 as usize] += 1;
+        }
+        counts
+    }
+}
+
+/// The constant that `content` is, if none of it is symbolic.
+fn fixed_content(content: &[Dim], ty: &TensorType) -> Option<Tensor> {
+    let values: Option<Vec<i64>> = content.iter().map(Dim::as_i64).collect();
+    let shape = ty.fixed_shape()?;
+    let values = values.filter(|v| v.len() == shape.iter().product::<usize>())?;
+    Some(Tensor::from_scalars(ty.dtype, shape, values.into_iter().map(|v| Scalar::Int(DType::I64, v))))
+}
+
+/// Refuses negative extents and sizes beyond what any target can address.
+fn check_size(ty: &TensorType, symbols: &Symbols) -> Result<(), Diagnostic> {
+    const LIMIT: i64 = 1 << 46;
+    let mut bytes = Some(ty.dtype.size() as i64);
+    for dim in &ty.shape {
+        let range = dim.range(symbols);
+        if let Some(range) = range.filter(|r| r.hi < 0) {
+            return Err(Diagnostic::new(
+                Code::BadInput,
+                format!("a dimension of {ty} is negative ({})", range.hi),
+            ));
+        }
+        bytes = bytes.and_then(|b| b.checked_mul(range.map_or(1, |r| r.hi.max(0))));
+    }
+    match bytes {
+        Some(bytes) if bytes < LIMIT => Ok(()),
+        _ => Err(Diagnostic::new(Code::TooLarge, format!("a value of type {ty} does not fit any memory"))
+            .help("check the dimensions; bound symbolic ones more tightly")),
+    }
+}

@@ -1,0 +1,72 @@
+//! What a core operator is to this compiler.
+
+use crate::diag::{Diagnostic, Reported};
+use crate::lower::LowerCx;
+use crate::types::{Dim, Tensor, TensorType};
+use std::any::Any;
+use std::fmt::Debug;
+
+/// What is known of an input where types are inferred.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact<'a> {
+    /// Element type and shape.
+    pub ty: &'a TensorType,
+    /// Its elements, if it is a constant.
+    pub constant: Option<&'a Tensor>,
+    /// Its elements as expressions of symbols, if it is a small integer tensor that holds dimensions.
+    pub content: Option<&'a [Dim]>,
+}
+
+/// A core operator: one kind of node of the graph.
+///
+/// Three duties (`infer`, `eval`, `lower`) and capabilities with defaults, which passes ask instead of names.
+pub trait Op: Any + Debug {
+    /// The kind of node in dumps and reports.
+    fn name(&self) -> &'static str;
+
+    /// Output types from input types; the only shape rule of this operator.
+    ///
+    /// # Errors
+    /// If the inputs do not fit the operator. The caller adds the node.
+    fn infer(&self, inputs: &[Fact<'_>]) -> Result<Vec<TensorType>, Diagnostic>;
+
+    /// Elements of the outputs as expressions of symbols, for operators that shape computations are made of.
+    fn content(&self, _inputs: &[Fact<'_>]) -> Option<Vec<Dim>> {
+        None
+    }
+
+    /// The meaning, unhurried: constant folding runs it. `None`: this operator is not folded.
+    fn eval(&self, _inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+        None
+    }
+
+    /// Steps for the target. Chooses kernels, asks for packed weights, never prints text.
+    ///
+    /// # Errors
+    /// If the node has no lowering; the problem is recorded in the context.
+    fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported>;
+
+    /// Whether a map of the result can be computed while the result is stored. `lower` must then read
+    /// [`LowerCx::epilogue`].
+    fn accepts_epilogue(&self) -> bool {
+        false
+    }
+
+    /// This operator on inputs whose axes are permuted (`new[i] = old[perm[i]]`), such that its outputs are permuted
+    /// alike. Every input has the rank of `perm`. `None`: axes of this operator cannot be permuted.
+    fn permuted(&self, _perm: &[usize]) -> Option<Box<dyn Op>> {
+        None
+    }
+
+    /// Whether the first output can be written with strides (into a part of a larger buffer).
+    fn writes_strided(&self) -> bool {
+        false
+    }
+}
+
+impl dyn Op {
+    /// This operator as a concrete one.
+    pub fn downcast<T: Op>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+}

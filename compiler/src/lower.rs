@@ -1,0 +1,14 @@
+//! From the graph to the low-level program.
+//!
+//! The driver walks the nodes in order and asks each operator for its steps. Values become [`View`]s: a buffer, an
+//! offset and strides, so that movement operators cost nothing unless a reader needs its elements side by side.
+
+mod context;
+mod driver;
+pub mod epilogue;
+mod placement;
+mod view;
+
+pub use context::LowerCx;
+pub use driver::lower;
+pub use view::View;

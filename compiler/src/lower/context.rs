@@ -1,0 +1,240 @@
+//! What an operator sees while it is lowered.
+
+use super::view::View;
+use crate::diag::{Code, Diagnostic, Diagnostics, Reported};
+use crate::ir::{Epilogue, Graph, NodeData, Value};
+use crate::lir::{
+    Arg, Buffer, BufferId, Call, Class, ConstData, MapStep, Packing, Place, Program, Step, StepKind,
+};
+use crate::types::{DType, Dim, Tensor, TensorType};
+
+/// The lowering of one node.
+pub struct LowerCx<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    pub(super) node: &'a NodeData,
+    pub(super) program: &'a mut Program,
+    pub(super) views: &'a mut Vec<Option<View>>,
+    pub(super) placed: &'a [Option<View>],
+    pub(super) diagnostics: &'a mut Diagnostics,
+    /// Copies that follow the node: results that had to be computed apart from their place.
+    pub(super) after: Vec<(View, View)>,
+}
+
+impl<'a> LowerCx<'a> {
+    /// Type of input `i`.
+    pub fn input_type(&self, i: usize) -> &'a TensorType {
+        self.graph.ty(self.node.inputs[i])
+    }
+
+    /// Number of inputs.
+    pub fn input_count(&self) -> usize {
+        self.node.inputs.len()
+    }
+
+    /// Type of output `i`.
+    pub fn output_type(&self, i: usize) -> &'a TensorType {
+        self.graph.ty(self.node.outputs[i])
+    }
+
+    /// Input `i` as the graph's value.
+    pub fn input_value(&self, i: usize) -> Value {
+        self.node.inputs[i]
+    }
+
+    /// Output `i` as the graph's value.
+    pub fn output_value(&self, i: usize) -> Value {
+        self.node.outputs[i]
+    }
+
+    /// The elements of input `i`, if it is a constant.
+    pub fn constant(&self, i: usize) -> Option<&'a Tensor> {
+        self.graph.constant(self.node.inputs[i])
+    }
+
+    /// The map that must be applied to the first output.
+    pub fn epilogue(&self) -> Option<&'a Epilogue> {
+        self.node.epilogue.as_ref()
+    }
+
+    /// Input `i` where it is, with any strides.
+    pub fn input(&mut self, i: usize) -> View {
+        self.view(self.node.inputs[i])
+    }
+
+    /// Input `i` with its elements side by side; copied if they are not.
+    pub fn dense(&mut self, i: usize) -> Place {
+        self.dense_view(self.node.inputs[i])
+    }
+
+    /// A value where it is, with any strides. Constants are stored as the model has them.
+    pub fn view(&mut self, value: Value) -> View {
+        if let Some(view) = &self.views[value.0 as usize] {
+            return view.clone();
+        }
+        let data = self.graph.value(value);
+        let view = match self.graph.constant(value) {
+            Some(tensor) => {
+                let place = self.weight(tensor, Packing::Plain, data.name.as_deref());
+                View::dense(place.buffer, data.ty.dtype, &data.ty.shape)
+            }
+            None => {
+                let buffer = self.new_buffer(
+                    data.ty.dtype,
+                    data.ty.elements(),
+                    data.name.as_deref().unwrap_or_default(),
+                );
+                View::dense(buffer, data.ty.dtype, &data.ty.shape)
+            }
+        };
+        self.views[value.0 as usize] = Some(view.clone());
+        view
+    }
+
+    fn dense_view(&mut self, value: Value) -> Place {
+        let view = self.view(value);
+        if let Some(place) = view.place() {
+            return place;
+        }
+        let name = self.graph.value(value).name.clone().unwrap_or_default();
+        let dense = self.copied(&view, &name);
+        let place = Place { buffer: dense.buffer, offset: Dim::ZERO, len: dense.elements() };
+        self.views[value.0 as usize] = Some(dense);
+        place
+    }
+
+    /// Copies a view into a new buffer with its elements side by side.
+    pub fn copied(&mut self, view: &View, name: &str) -> View {
+        let buffer = self.new_buffer(view.dtype, view.elements(), name);
+        let dense = View::dense(buffer, view.dtype, &view.shape);
+        self.copy(view, &dense);
+        dense
+    }
+
+    /// Where output `i` goes, with any strides. Only for operators that say `writes_strided`.
+    pub fn output(&mut self, i: usize) -> View {
+        let value = self.node.outputs[i];
+        if let Some(view) = &self.placed[value.0 as usize] {
+            self.views[value.0 as usize] = Some(view.clone());
+            return view.clone();
+        }
+        self.view(value)
+    }
+
+    /// Where output `i` goes, with its elements side by side.
+    pub fn dense_output(&mut self, i: usize) -> Place {
+        let value = self.node.outputs[i];
+        let ty = self.graph.ty(value);
+        if let Some(placed) = &self.placed[value.0 as usize] {
+            self.views[value.0 as usize] = Some(placed.clone());
+            if let Some(place) = placed.place() {
+                return place;
+            }
+            let name = self.graph.value(value).name.clone().unwrap_or_default();
+            let buffer = self.new_buffer(ty.dtype, ty.elements(), &name);
+            let dense = View::dense(buffer, ty.dtype, &ty.shape);
+            self.after.push((dense, placed.clone()));
+            return Place { buffer, offset: Dim::ZERO, len: ty.elements() };
+        }
+        let view = self.view(value);
+        Place { buffer: view.buffer, offset: Dim::ZERO, len: ty.elements() }
+    }
+
+    /// Says that output `i` is a view of something that is stored already. Copied where it has a place of its own.
+    pub fn alias(&mut self, i: usize, view: View) {
+        let value = self.node.outputs[i];
+        match &self.placed[value.0 as usize] {
+            Some(placed) => {
+                let placed = placed.clone();
+                self.copy(&view, &placed);
+                self.views[value.0 as usize] = Some(placed);
+            }
+            None => self.views[value.0 as usize] = Some(view),
+        }
+    }
+
+    /// A constant in the blob. Equal constants in equal layouts are one.
+    pub fn weight(&mut self, tensor: &Tensor, packing: Packing, name: Option<&str>) -> Place {
+        let class = Class::Const(ConstData { tensor: tensor.clone(), packing });
+        let len = Dim::from(tensor.len());
+        let known = self.program.buffers.iter().position(|b| b.class == class);
+        let buffer = match known {
+            Some(at) => BufferId(at as u32),
+            None => self.push(Buffer {
+                dtype: tensor.dtype(),
+                len: len.clone(),
+                class,
+                name: name.unwrap_or("constant").to_owned(),
+            }),
+        };
+        Place { buffer, offset: Dim::ZERO, len }
+    }
+
+    /// The constant that is input `i`, in the blob in the layout that the kernel reads.
+    pub fn packed_input(&mut self, i: usize, packing: Packing) -> Option<Place> {
+        let tensor = self.constant(i)?;
+        let name = self.graph.value(self.node.inputs[i]).name.clone();
+        Some(self.weight(tensor, packing, name.as_deref()))
+    }
+
+    /// A buffer that only this node uses.
+    pub fn scratch(&mut self, dtype: DType, len: Dim) -> Place {
+        let buffer = self.new_buffer(dtype, len.clone(), "scratch");
+        Place { buffer, offset: Dim::ZERO, len }
+    }
+
+    fn new_buffer(&mut self, dtype: DType, len: Dim, name: &str) -> BufferId {
+        self.push(Buffer { dtype, len, class: Class::Arena, name: name.to_owned() })
+    }
+
+    fn push(&mut self, buffer: Buffer) -> BufferId {
+        self.program.buffers.push(buffer);
+        BufferId((self.program.buffers.len() - 1) as u32)
+    }
+
+    /// Adds a kernel call.
+    pub fn call(&mut self, kernel: &'static str, args: Vec<Arg>, macs: Dim) {
+        self.step(StepKind::Call(Call { kernel, generics: Vec::new(), args, fallible: false }), macs);
+    }
+
+    /// Adds a kernel call whose result may be an index error.
+    pub fn fallible_call(&mut self, kernel: &'static str, args: Vec<Arg>) {
+        self.step(StepKind::Call(Call { kernel, generics: Vec::new(), args, fallible: true }), Dim::ZERO);
+    }
+
+    /// Adds a loop nest.
+    pub fn map(&mut self, map: MapStep) {
+        self.step(StepKind::Map(map), Dim::ZERO);
+    }
+
+    /// Adds a copy between views of one shape.
+    pub fn copy(&mut self, from: &View, to: &View) {
+        self.step(
+            StepKind::Copy { space: to.shape.clone(), load: from.access(), store: to.access() },
+            Dim::ZERO,
+        );
+    }
+
+    fn step(&mut self, kind: StepKind, macs: Dim) {
+        let types = |values: &[Value]| {
+            values.iter().map(|&v| self.graph.ty(v).to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let summary =
+            format!("{}: {} -> {}", self.node.op.name(), types(&self.node.inputs), types(&self.node.outputs));
+        self.program.steps.push(Step { kind, origins: self.node.origins.clone(), summary, macs });
+    }
+
+    /// Records that this node cannot be lowered.
+    pub fn unsupported(&mut self, message: impl Into<String>) -> Reported {
+        self.report(Diagnostic::new(Code::UnsupportedForm, message))
+    }
+
+    /// Records a problem of this node.
+    pub fn report(&mut self, diagnostic: Diagnostic) -> Reported {
+        let diagnostic = match self.node.origins.first() {
+            Some(origin) if diagnostic.origin.is_none() => diagnostic.at(origin),
+            _ => diagnostic,
+        };
+        self.diagnostics.report(diagnostic)
+    }
+}

@@ -1,0 +1,107 @@
+//! The walk over the nodes.
+
+use super::context::LowerCx;
+use super::placement;
+use super::view::View;
+use crate::diag::Diagnostics;
+use crate::ir::{Def, Graph, Value};
+use crate::lir::{Buffer, BufferId, Class, Port, Program, Step, StepKind};
+use crate::types::Dim;
+
+/// Lowers a graph.
+///
+/// # Errors
+/// Everything that cannot be lowered.
+pub fn lower(graph: &Graph, diagnostics: &mut Diagnostics) -> Option<Program> {
+    let mut program = Program { symbols: graph.symbols.clone(), ..Program::default() };
+    let mut views: Vec<Option<View>> = vec![None; graph.value_count()];
+    for (i, &input) in graph.inputs.iter().enumerate() {
+        let data = graph.value(input);
+        let name = data.name.clone().unwrap_or_default();
+        let buffer = BufferId(program.buffers.len() as u32);
+        program.buffers.push(Buffer {
+            dtype: data.ty.dtype,
+            len: data.ty.elements(),
+            class: Class::Input(i),
+            name: name.clone(),
+        });
+        program.inputs.push(Port { name, shape: data.ty.shape.clone(), buffer });
+        views[input.0 as usize] = Some(View::dense(buffer, data.ty.dtype, &data.ty.shape));
+    }
+    let placed = placement::place(graph, &mut program);
+    let mut failed = false;
+    for (_, node) in graph.nodes() {
+        let mut cx = LowerCx {
+            graph,
+            node,
+            program: &mut program,
+            views: &mut views,
+            placed: &placed,
+            diagnostics,
+            after: Vec::new(),
+        };
+        failed |= node.op.lower(&mut cx).is_err();
+        for (from, to) in std::mem::take(&mut cx.after) {
+            cx.copy(&from, &to);
+        }
+    }
+    if failed {
+        return None;
+    }
+    lower_outputs(graph, &mut program, &mut views);
+    Some(program)
+}
+
+/// Gives every result of the program a buffer of its own in the arena, row-major from its first element.
+fn lower_outputs(graph: &Graph, program: &mut Program, views: &mut [Option<View>]) {
+    for (name, value) in &graph.outputs {
+        let ty = graph.ty(*value);
+        let view = output_view(graph, program, views, *value);
+        let buffer = program.buffer(view.buffer);
+        let own = matches!(buffer.class, Class::Arena)
+            && view.offset.is(0)
+            && view.is_dense()
+            && !program.outputs.iter().any(|p| p.buffer == view.buffer);
+        let id = if own {
+            view.buffer
+        } else {
+            let id = BufferId(program.buffers.len() as u32);
+            program.buffers.push(Buffer {
+                dtype: ty.dtype,
+                len: ty.elements(),
+                class: Class::Arena,
+                name: name.clone(),
+            });
+            let store = View::dense(id, ty.dtype, &ty.shape).access();
+            let kind = StepKind::Copy { space: ty.shape.clone(), load: view.access(), store };
+            let origins = graph.producer(*value).map(|n| n.origins.clone()).unwrap_or_default();
+            program.steps.push(Step {
+                kind,
+                origins,
+                summary: format!("result \"{name}\": {ty}"),
+                macs: Dim::ZERO,
+            });
+            id
+        };
+        program.outputs.push(Port { name: name.clone(), shape: ty.shape.clone(), buffer: id });
+    }
+}
+
+fn output_view(graph: &Graph, program: &mut Program, views: &[Option<View>], value: Value) -> View {
+    if let Some(view) = &views[value.0 as usize] {
+        return view.clone();
+    }
+    let data = graph.value(value);
+    let Def::Const(tensor) = &data.def else {
+        unreachable!("every node's results have views");
+    };
+    let buffer = BufferId(program.buffers.len() as u32);
+    let packing = crate::lir::Packing::Plain;
+    program.buffers.push(Buffer {
+        dtype: tensor.dtype(),
+        len: Dim::from(tensor.len()),
+        class: Class::Const(crate::lir::ConstData { tensor: tensor.clone(), packing }),
+        name: data.name.clone().unwrap_or_default(),
+    });
+    View::dense(buffer, data.ty.dtype, &data.ty.shape)
+}

@@ -1,0 +1,1 @@
+//! How a map of a product's result becomes the kernels' `Epilogue`.
