@@ -3,54 +3,60 @@
 /// 2/π: bit 63 of the first word is worth ½.
 const TWO_OVER_PI: [u64; 4] =
     [0xa2f9_836e_4e44_1529, 0xfc27_57d1_f534_ddc0, 0xdb62_9599_3c43_9041, 0xfe51_63ab_debb_c561];
-const PIECES: usize = 106;
 
-/// 29 bits of 2^i·2/π mod 4, the lowest worth 2^-27, 2^-56 or 2^-85 for piece 0, 1 or 2.
-const fn pieces(piece: usize) -> [u32; PIECES] {
-    let mut table = [0; PIECES];
-    let mut i = 0;
-    while i < PIECES {
-        let mut bit = 0;
-        let mut value = 0u32;
-        while bit < 29 {
-            // Position 0 would be worth 1; the fraction's first bit is position 1.
-            let position = (i + 29 * piece + bit) as isize - 1;
-            let set = if position < 1 {
-                0
-            } else {
-                let index = position as usize - 1;
-                (TWO_OVER_PI[index / 64] >> (63 - index % 64)) & 1
-            };
-            value = value << 1 | set as u32;
-            bit += 1;
+/// Bits of 2^i·2/π mod 4 in four pieces of 29, the lowest worth 2^-27, 2^-56, 2^-85 and 2^-114.
+const fn pieces(i: usize) -> [f64; 4] {
+    let mut pieces = [0.0; 4];
+    let mut worth = 2.0;
+    let mut bit = 0;
+    while bit < 4 * 29 {
+        // The first bit of the fraction has position 1.
+        let position = i + bit;
+        if position >= 2 && (TWO_OVER_PI[(position - 2) / 64] >> (63 - (position - 2) % 64)) & 1 == 1 {
+            pieces[bit / 29] += worth;
         }
-        table[i] = value;
-        i += 1;
+        worth *= 0.5;
+        bit += 1;
     }
-    table
+    pieces
 }
 
-static HIGH: [u32; PIECES] = pieces(0);
-static MIDDLE: [u32; PIECES] = pieces(1);
-static LOW: [u32; PIECES] = pieces(2);
+/// One entry per 24 binary orders of magnitude: few enough to select from without loads.
+const SCALES: [[f64; 4]; 5] = [pieces(0), pieces(24), pieces(48), pieces(72), pieces(96)];
+
+/// Adding this rounds to an integer, whose low bits then stand in the low bits of the sum.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 /// The quadrant (low two bits) and the angle within it, |r| a little over π/4 at most.
 #[inline(always)]
 fn reduce(x: f32) -> (u32, f32) {
-    let exponent = (x.to_bits() >> 23) & 0xff;
-    // x = m·2^i with |m| < 2^24, an integer where i > 0; so that products with 29-bit pieces are exact in f64.
-    let i = exponent.saturating_sub(150);
-    let scale = f64::from_bits(u64::from(1023 - i) << 52);
-    let m = f64::from(x) * scale;
-    let i = i as usize;
-    let high = m * (f64::from(HIGH[i] as i32) * (1.0 / 134_217_728.0));
-    let middle = m * (f64::from(MIDDLE[i] as i32) * (1.0 / 72_057_594_037_927_936.0));
-    let low = m * (f64::from(LOW[i] as i32) * (1.0 / 38_685_626_227_668_133_590_597_632.0));
-    const MAGIC: f64 = 6_755_399_441_055_744.0;
-    let sum = (high + middle) + MAGIC;
-    let turns = sum - MAGIC;
-    let fraction = (high - turns) + middle + low;
-    (sum.to_bits() as u32, (fraction * core::f64::consts::FRAC_PI_2) as f32)
+    let a = x.abs();
+    let mut m = f64::from(x);
+    let mut p = SCALES[0];
+    let mut down = 1.0;
+    // x = m·2^i, where m is an integer below 2^48 unless i is 0: products with the pieces are exact.
+    for (scale, (bound, factor)) in SCALES[1..].iter().zip([
+        (16_777_216.0 * 16_777_216.0, 1.0 / 16_777_216.0),
+        (4_722_366_482_869_645_213_696.0, 1.0 / 281_474_976_710_656.0),
+        (79_228_162_514_264_337_593_543_950_336.0, 1.0 / 4_722_366_482_869_645_213_696.0),
+        (1_329_227_995_784_915_872_903_807_060_280_344_576.0, 1.0 / 79_228_162_514_264_337_593_543_950_336.0),
+    ]) {
+        let beyond = a >= bound;
+        for (p, &q) in p.iter_mut().zip(scale) {
+            *p = if beyond { q } else { *p };
+        }
+        down = if beyond { factor } else { down };
+    }
+    m *= down;
+    let (first, second) = (m * p[0], m * p[1]);
+    let (sum, other) = (first + MAGIC, second + MAGIC);
+    let mut fraction = (first - (sum - MAGIC)) + (second - (other - MAGIC));
+    // Two halves may make a whole.
+    let carry = fraction + MAGIC;
+    fraction = (first - (sum - MAGIC)) - (carry - MAGIC) + (second - (other - MAGIC)) + m * p[2] + m * p[3];
+    let quadrant =
+        (sum.to_bits() as u32).wrapping_add(other.to_bits() as u32).wrapping_add(carry.to_bits() as u32);
+    (quadrant, (fraction * core::f64::consts::FRAC_PI_2) as f32)
 }
 
 /// The sine of `quadrant`·π/2 + r.
