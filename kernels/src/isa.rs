@@ -44,8 +44,8 @@ fn detect() -> Level {
     level
 }
 
-fn supported() -> Level {
-    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+pub(crate) fn supported() -> Level {
+    #[cfg(all(target_arch = "x86_64", any(feature = "std", test)))]
     {
         if std::is_x86_feature_detected!("avx512f")
             && std::is_x86_feature_detected!("avx512vl")
@@ -58,7 +58,7 @@ fn supported() -> Level {
             return Level::Avx2;
         }
     }
-    #[cfg(all(target_arch = "x86_64", not(feature = "std")))]
+    #[cfg(all(target_arch = "x86_64", not(any(feature = "std", test))))]
     {
         if cfg!(all(
             target_feature = "avx512f",

@@ -5,7 +5,7 @@
 //!
 //! Every element is one sum over `k` in ascending order, whatever the tile, the block or the number of rows and
 //! columns of the call; so a product that is cut into ranges of rows or columns gives the same bits as the whole.
-//! Levels with fused multiply-add (AVX2, AVX-512, NEON) agree bit for bit, the portable one rounds twice per step.
+//! (The one exception: up to four rows times a transpose are dot products over interleaved lanes.) Levels with fused multiply-add (AVX2, AVX-512, NEON) agree bit for bit, the portable one rounds twice per step.
 //! NaN and infinities follow IEEE arithmetic.
 //!
 //! The entry points are not generic and take run-time extents: the register tiles inside are instantiated here, once,
@@ -15,8 +15,27 @@ pub mod generic;
 pub mod pack;
 pub mod reference;
 
+pub(crate) mod lanes;
+pub(crate) mod product;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod dot;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(not(target_arch = "aarch64"))]
+mod portable;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod transpose;
+
 use crate::epilogue::{Epilogue, span};
+use lanes::Path;
 use pack::PANEL;
+use product::{Product, RowMap, Run, Runs};
 
 pub use generic::{Scalar, matmul_f64, matmul_generic};
 
@@ -62,9 +81,75 @@ pub fn matmul_f32(
     ldc: usize,
     epilogue: &Epilogue<'_>,
 ) {
-    check_f32(m, k, n, a, lda, &b, c, ldc, epilogue);
-    naive(m, k, n, a, lda, b, c, ldc, epilogue);
+    matmul_f32_at(Path::current(), m, k, n, a, lda, b, c, ldc, epilogue);
 }
+
+/// [`matmul_f32`] with the instructions of `path`.
+#[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
+fn matmul_f32_at(
+    path: Path,
+    m: usize,
+    k: usize,
+    n: usize,
+    a: &[f32],
+    lda: usize,
+    b: Rhs<'_>,
+    c: &mut [f32],
+    ldc: usize,
+    epilogue: &Epilogue<'_>,
+) {
+    check_f32(m, k, n, a, lda, &b, c, ldc, epilogue);
+    let runs = Runs { count: 1, len: k, at: &|_| Run { a: 0, b: 0 } };
+    let mut product = Product {
+        rows: m,
+        map: RowMap::matrix(lda),
+        a: a.as_ptr(),
+        runs,
+        b: core::ptr::null(),
+        b_step: PANEL,
+        b_step_part: n % PANEL,
+        b_panel: k * PANEL,
+        n,
+        c: c.as_mut_ptr(),
+        ldc,
+        column: 0,
+        epilogue,
+    };
+    match b {
+        Rhs::Panels(panels) => {
+            product.b = panels.as_ptr();
+            // SAFETY: `check_f32` compared all extents with the slices; `c` is borrowed exclusively.
+            unsafe { product.run(path) }
+        }
+        Rhs::Rows(data, ldb) => {
+            product.b = data.as_ptr();
+            (product.b_step, product.b_step_part, product.b_panel) = (ldb, ldb, PANEL);
+            // SAFETY: as above.
+            unsafe { product.run(path) }
+        }
+        Rhs::Columns { data, ldb, scratch: _ } if m <= DOT_ROWS => {
+            // SAFETY: as above.
+            unsafe { product.run_dots(path, k, lda, data.as_ptr(), ldb) }
+        }
+        Rhs::Columns { data, ldb, scratch } => {
+            product.b = scratch.as_ptr();
+            for from in (0..n).step_by(COLUMNS_BLOCK) {
+                let columns = COLUMNS_BLOCK.min(n - from);
+                for panel in (0..columns).step_by(PANEL) {
+                    let w = PANEL.min(columns - panel);
+                    let source = &data[(from + panel) * ldb..];
+                    transpose::pack(path, source, ldb, w, k, &mut scratch[panel * k..(panel + w) * k]);
+                }
+                (product.n, product.b_step_part, product.column) = (columns, columns % PANEL, from);
+                // SAFETY: as above, and the columns of this block are packed in `scratch`.
+                unsafe { product.run(path) }
+            }
+        }
+    }
+}
+
+/// Rows up to which a transposed operand is read in place, once, by dot products.
+const DOT_ROWS: usize = 4;
 
 #[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
 fn check_f32(
@@ -92,37 +177,6 @@ fn check_f32(
         }
     }
     epilogue.check(m, n);
-}
-
-#[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
-fn naive(
-    m: usize,
-    k: usize,
-    n: usize,
-    a: &[f32],
-    lda: usize,
-    b: Rhs<'_>,
-    c: &mut [f32],
-    ldc: usize,
-    epilogue: &Epilogue<'_>,
-) {
-    let at = |row: usize, column: usize| match &b {
-        Rhs::Panels(panels) => panels[pack::packed_element(k, n, row, column)],
-        Rhs::Rows(data, ldb) => data[row * ldb + column],
-        Rhs::Columns { data, ldb, .. } => data[column * ldb + row],
-    };
-    for row in 0..m {
-        for column in 0..n {
-            let mut sum = if epilogue.residual_in_place { c[row * ldc + column] } else { 0.0 };
-            for i in 0..k {
-                sum += a[row * lda + i] * at(i, column);
-            }
-            c[row * ldc + column] = epilogue.element(row, column, sum);
-        }
-        if let Some(then) = epilogue.then {
-            then(row, 0, &mut c[row * ldc..row * ldc + n]);
-        }
-    }
 }
 
 /// `batch` products of the same extents, each operand advancing by its stride; a stride of 0 repeats the operand.

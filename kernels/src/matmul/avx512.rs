@@ -1,0 +1,117 @@
+//! Tiles with AVX-512: a panel row is one register.
+
+use super::dot::{self, COLUMNS, Dot};
+use super::lanes::{Form, Lanes, by_rows};
+use super::tile::{self, Tile};
+use super::transpose;
+use core::arch::x86_64::*;
+
+/// AVX-512 F, VL, BW, DQ.
+pub(crate) struct Avx512;
+
+impl Lanes for Avx512 {
+    type V = __m512;
+    type Mask = __mmask16;
+    // 28 sums, 2 registers of the right operand, 1 broadcast of the left one.
+    const ROWS: usize = 14;
+    const PANELS: usize = 2;
+    const STREAM_ROWS: usize = 4;
+    const STREAM: usize = 4;
+
+    #[inline(always)]
+    unsafe fn mask(w: usize) -> __mmask16 {
+        (u32::MAX >> (32 - w)) as __mmask16
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512 {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m512 {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m512 {
+        // SAFETY: the caller has AVX-512 and gives 16 readable floats.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, mask: __mmask16) -> __m512 {
+        // SAFETY: the caller has AVX-512 and the floats of the mask are readable; the others are not touched.
+        unsafe { _mm512_maskz_loadu_ps(mask, from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: __m512) {
+        // SAFETY: the caller has AVX-512 and gives room for 16 floats.
+        unsafe { _mm512_storeu_ps(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(to: *mut f32, mask: __mmask16, v: __m512) {
+        // SAFETY: the caller has AVX-512 and room for the floats of the mask; the others are not touched.
+        unsafe { _mm512_mask_storeu_ps(to, mask, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn clamp(v: __m512, lo: __m512, hi: __m512) -> __m512 {
+        // The instructions answer their second operand where one is NaN.
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_min_ps(hi, _mm512_max_ps(lo, v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: __m512) -> f32 {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_reduce_add_ps(v) }
+    }
+
+    unsafe fn tile(form: Form, rows: usize, job: &Tile<'_>) {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        unsafe fn run<const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_>) {
+            // SAFETY: passed on to the caller.
+            unsafe { tile::tile::<Avx512, MR, NV, PART>(job) }
+        }
+        // SAFETY: passed on to the caller, who has AVX-512.
+        unsafe {
+            match form {
+                Form::Full => by_rows!(rows, run, 2, false, job; 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+                Form::Part => by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+                Form::Stream => by_rows!(rows, run, 4, false, job; 1 2 3 4),
+            }
+        }
+    }
+
+    unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        unsafe fn run(job: &Dot) -> [f32; COLUMNS] {
+            // SAFETY: passed on to the caller.
+            unsafe { dot::dot::<Avx512>(job) }
+        }
+        // SAFETY: passed on to the caller, who has AVX-512.
+        unsafe { run(job) }
+    }
+
+    unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32) {
+        // SAFETY: passed on to the caller, who has AVX-512.
+        unsafe { transpose::panel_avx2(from, stride, w, k, to) }
+    }
+}

@@ -1,0 +1,101 @@
+//! What the micro-kernel asks of an instruction set: vectors of 16 lanes, however many registers they take.
+
+use super::dot::{COLUMNS, Dot};
+use super::tile::Tile;
+use crate::isa::{self, Level};
+
+/// Rows of the tallest register tile of any instruction set.
+pub(crate) const MAX_ROWS: usize = 14;
+
+/// An instruction set that computes tiles.
+///
+/// Every method requires that the processor has the instructions of the implementing type, and is inlined into
+/// functions that are compiled for them.
+pub(crate) trait Lanes {
+    /// 16 lanes.
+    type V: Copy;
+    /// Which of the 16 lanes are there.
+    type Mask: Copy;
+    /// Rows of a full register tile.
+    const ROWS: usize;
+    /// Panels of a full register tile.
+    const PANELS: usize;
+    /// Rows up to which a product streams its right operand, and so reads [`Self::STREAM`] panels at once.
+    const STREAM_ROWS: usize;
+    /// Panels of a tile of so few rows.
+    const STREAM: usize;
+
+    /// The first `w` lanes, `1 <= w <= 16`.
+    unsafe fn mask(w: usize) -> Self::Mask;
+    /// All lanes zero.
+    unsafe fn zero() -> Self::V;
+    /// All lanes `x`.
+    unsafe fn splat(x: f32) -> Self::V;
+    /// Reads 16 floats.
+    unsafe fn load(from: *const f32) -> Self::V;
+    /// Reads the floats of the lanes in `mask` and nothing else; the other lanes are zero.
+    unsafe fn load_part(from: *const f32, mask: Self::Mask) -> Self::V;
+    /// Writes 16 floats.
+    unsafe fn store(to: *mut f32, v: Self::V);
+    /// Writes the lanes in `mask` and nothing else.
+    unsafe fn store_part(to: *mut f32, mask: Self::Mask, v: Self::V);
+    /// `a * b + c`, rounded once where the instruction set can.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a + b`.
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// `max(lo)` then `min(hi)`; NaN in `v` stays.
+    unsafe fn clamp(v: Self::V, lo: Self::V, hi: Self::V) -> Self::V;
+    /// The sum of all lanes.
+    unsafe fn sum(v: Self::V) -> f32;
+
+    /// [`super::tile::tile`] of the form and number of rows, compiled for this instruction set.
+    unsafe fn tile(form: Form, rows: usize, tile: &Tile<'_>);
+    /// [`super::dot::dot`], compiled for this instruction set.
+    unsafe fn dot(dot: &Dot) -> [f32; COLUMNS];
+    /// [`super::transpose::panel`], compiled for this instruction set.
+    unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32);
+}
+
+/// How many panels a tile covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// [`Lanes::PANELS`] panels of 16 columns.
+    Full,
+    /// One panel of 16 columns or less.
+    Part,
+    /// [`Lanes::STREAM`] panels of 16 columns, at most [`Lanes::STREAM_ROWS`] rows.
+    Stream,
+}
+
+/// Calls `run::<rows, panels, part>(tile)` for a run-time number of rows out of those listed.
+macro_rules! by_rows {
+    ($rows:expr, $run:ident, $panels:literal, $part:literal, $tile:expr; $($listed:literal)*) => {
+        match $rows {
+            $($listed => $run::<$listed, $panels, $part>($tile),)*
+            rows => unreachable!("no tile of {rows} rows"),
+        }
+    };
+}
+pub(crate) use by_rows;
+
+/// A level that this processor has: proof that its instructions may be used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path(Level);
+
+impl Path {
+    /// What [`isa::level`] chose.
+    pub(crate) fn current() -> Self {
+        Self(isa::level())
+    }
+
+    /// Every level of this processor.
+    #[cfg(test)]
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        [Level::Baseline, Level::Avx2, Level::Avx512].into_iter().filter(|&l| l <= isa::supported()).map(Self)
+    }
+
+    /// The level.
+    pub(crate) fn level(self) -> Level {
+        self.0
+    }
+}

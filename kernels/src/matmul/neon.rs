@@ -1,0 +1,140 @@
+//! Tiles with NEON: a panel row is four registers.
+
+use super::dot::{self, COLUMNS, Dot};
+use super::lanes::{Form, Lanes, by_rows};
+use super::tile::{self, Tile};
+use super::transpose;
+use core::arch::aarch64::*;
+
+/// NEON, which every aarch64 target has.
+pub(crate) struct Neon;
+
+impl Lanes for Neon {
+    type V = [float32x4_t; 4];
+    type Mask = usize;
+    // 24 sums, 4 registers of the right operand, the broadcasts of the left one in the rest.
+    const ROWS: usize = 6;
+    const PANELS: usize = 1;
+    const STREAM_ROWS: usize = 1;
+    const STREAM: usize = 2;
+
+    #[inline(always)]
+    unsafe fn mask(w: usize) -> usize {
+        w
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> [float32x4_t; 4] {
+        // SAFETY: NEON is there.
+        unsafe { [vdupq_n_f32(0.0); 4] }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> [float32x4_t; 4] {
+        // SAFETY: NEON is there.
+        unsafe { [vdupq_n_f32(x); 4] }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> [float32x4_t; 4] {
+        // SAFETY: the caller gives 16 readable floats.
+        unsafe { [vld1q_f32(from), vld1q_f32(from.add(4)), vld1q_f32(from.add(8)), vld1q_f32(from.add(12))] }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, w: usize) -> [float32x4_t; 4] {
+        let mut v = [0.0f32; 16];
+        // SAFETY: the caller gives `w <= 16` readable floats.
+        unsafe {
+            from.copy_to_nonoverlapping(v.as_mut_ptr(), w);
+            Self::load(v.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: [float32x4_t; 4]) {
+        // SAFETY: the caller gives room for 16 floats.
+        unsafe {
+            vst1q_f32(to, v[0]);
+            vst1q_f32(to.add(4), v[1]);
+            vst1q_f32(to.add(8), v[2]);
+            vst1q_f32(to.add(12), v[3]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(to: *mut f32, w: usize, v: [float32x4_t; 4]) {
+        let mut all = [0.0f32; 16];
+        // SAFETY: the caller gives room for `w <= 16` floats.
+        unsafe {
+            Self::store(all.as_mut_ptr(), v);
+            to.copy_from_nonoverlapping(all.as_ptr(), w);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: [float32x4_t; 4], b: [float32x4_t; 4], c: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        // SAFETY: NEON is there.
+        unsafe {
+            [
+                vfmaq_f32(c[0], a[0], b[0]),
+                vfmaq_f32(c[1], a[1], b[1]),
+                vfmaq_f32(c[2], a[2], b[2]),
+                vfmaq_f32(c[3], a[3], b[3]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: [float32x4_t; 4], b: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        // SAFETY: NEON is there.
+        unsafe {
+            [vaddq_f32(a[0], b[0]), vaddq_f32(a[1], b[1]), vaddq_f32(a[2], b[2]), vaddq_f32(a[3], b[3])]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn clamp(v: [float32x4_t; 4], lo: [float32x4_t; 4], hi: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        // These instructions answer NaN where one operand is.
+        // SAFETY: NEON is there.
+        unsafe {
+            [
+                vminq_f32(hi[0], vmaxq_f32(lo[0], v[0])),
+                vminq_f32(hi[1], vmaxq_f32(lo[1], v[1])),
+                vminq_f32(hi[2], vmaxq_f32(lo[2], v[2])),
+                vminq_f32(hi[3], vmaxq_f32(lo[3], v[3])),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: [float32x4_t; 4]) -> f32 {
+        // SAFETY: NEON is there.
+        unsafe { vaddvq_f32(vaddq_f32(vaddq_f32(v[0], v[1]), vaddq_f32(v[2], v[3]))) }
+    }
+
+    unsafe fn tile(form: Form, rows: usize, job: &Tile<'_>) {
+        unsafe fn run<const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_>) {
+            // SAFETY: passed on to the caller.
+            unsafe { tile::tile::<Neon, MR, NV, PART>(job) }
+        }
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match form {
+                Form::Full => by_rows!(rows, run, 1, false, job; 1 2 3 4 5 6),
+                Form::Part => by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6),
+                Form::Stream => by_rows!(rows, run, 2, false, job; 1),
+            }
+        }
+    }
+
+    unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {
+        // SAFETY: passed on to the caller.
+        unsafe { dot::dot::<Self>(job) }
+    }
+
+    unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32) {
+        // SAFETY: passed on to the caller.
+        unsafe { transpose::panel(from, stride, w, k, to) }
+    }
+}

@@ -1,0 +1,118 @@
+//! Tiles in plain Rust: arrays of 16 floats, which the compiler vectorises for the target's baseline.
+
+use super::dot::{self, COLUMNS, Dot};
+use super::lanes::{Form, Lanes, by_rows};
+use super::tile::{self, Tile};
+use super::transpose;
+
+/// The target's baseline.
+pub(crate) struct Portable;
+
+impl Lanes for Portable {
+    type V = [f32; 16];
+    type Mask = usize;
+    const ROWS: usize = 2;
+    const PANELS: usize = 1;
+    const STREAM_ROWS: usize = 1;
+    const STREAM: usize = 1;
+
+    #[inline(always)]
+    unsafe fn mask(w: usize) -> usize {
+        w
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> [f32; 16] {
+        [0.0; 16]
+    }
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> [f32; 16] {
+        [x; 16]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> [f32; 16] {
+        // SAFETY: the caller gives 16 readable floats.
+        unsafe { from.cast::<[f32; 16]>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, w: usize) -> [f32; 16] {
+        let mut v = [0.0; 16];
+        // SAFETY: the caller gives `w <= 16` readable floats.
+        unsafe { from.copy_to_nonoverlapping(v.as_mut_ptr(), w) };
+        v
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: [f32; 16]) {
+        // SAFETY: the caller gives room for 16 floats.
+        unsafe { to.cast::<[f32; 16]>().write(v) };
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(to: *mut f32, w: usize, v: [f32; 16]) {
+        // SAFETY: the caller gives room for `w <= 16` floats.
+        unsafe { to.copy_from_nonoverlapping(v.as_ptr(), w) };
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: [f32; 16], b: [f32; 16], mut c: [f32; 16]) -> [f32; 16] {
+        for i in 0..16 {
+            c[i] += a[i] * b[i];
+        }
+        c
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: [f32; 16], mut b: [f32; 16]) -> [f32; 16] {
+        for i in 0..16 {
+            b[i] += a[i];
+        }
+        b
+    }
+
+    #[inline(always)]
+    unsafe fn clamp(mut v: [f32; 16], lo: [f32; 16], hi: [f32; 16]) -> [f32; 16] {
+        for i in 0..16 {
+            v[i] = crate::epilogue::clamp(v[i], lo[i], hi[i]);
+        }
+        v
+    }
+
+    #[inline(always)]
+    unsafe fn sum(mut v: [f32; 16]) -> f32 {
+        for half in [8, 4, 2, 1] {
+            for i in 0..half {
+                v[i] += v[i + half];
+            }
+        }
+        v[0]
+    }
+
+    unsafe fn tile(form: Form, rows: usize, job: &Tile<'_>) {
+        unsafe fn run<const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_>) {
+            // SAFETY: passed on to the caller.
+            unsafe { tile::tile::<Portable, MR, NV, PART>(job) }
+        }
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match form {
+                Form::Full => by_rows!(rows, run, 1, false, job; 1 2),
+                Form::Part => by_rows!(rows, run, 1, true, job; 1 2),
+                Form::Stream => by_rows!(rows, run, 1, false, job; 1),
+            }
+        }
+    }
+
+    unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {
+        // SAFETY: passed on to the caller.
+        unsafe { dot::dot::<Self>(job) }
+    }
+
+    unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32) {
+        // SAFETY: passed on to the caller.
+        unsafe { transpose::panel(from, stride, w, k, to) }
+    }
+}

@@ -1,0 +1,332 @@
+//! The loops around the micro-kernel, shared by products and convolutions: blocks of rows, blocks of `k`, panels, tiles.
+//!
+//! A block of `k` of one group of panels stays in the first cache while the rows pass; a block of rows stays in the
+//! second. Partial sums wait in the result itself.
+
+use super::dot::{COLUMNS, Dot};
+use super::lanes::{Form, Lanes, MAX_ROWS, Path};
+use super::pack::PANEL;
+use super::tile::Tile;
+use crate::epilogue::Epilogue;
+use crate::isa::Level;
+
+/// Longest block of `k`.
+const K_BLOCK: usize = 384;
+/// Most rows of a block.
+const ROW_BLOCK: usize = 336;
+/// Most runs of a block of `k`.
+const MAX_RUNS: usize = 64;
+/// Floats of the result that are still in the nearest caches when `then` sees them.
+const THEN_BLOCK: usize = 32 * 1024;
+
+/// A stretch of `k` that is contiguous in a row of the left operand and in the panels of the right one.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Run {
+    /// Its offset from the first element of a row of the left operand.
+    pub(crate) a: usize,
+    /// Its first row of the right operand.
+    pub(crate) b: usize,
+}
+
+/// What is called with the runs of a block of `k`, their length, and whether the block is the first and the last.
+type Visit<'a> = &'a mut dyn FnMut(&[Run], usize, bool, bool);
+
+/// All of `k`, as runs of equal length.
+#[derive(Clone, Copy)]
+pub(crate) struct Runs<'a> {
+    /// How many.
+    pub(crate) count: usize,
+    /// Their length.
+    pub(crate) len: usize,
+    /// The run of an index.
+    pub(crate) at: &'a dyn Fn(usize) -> Run,
+}
+
+/// Where the rows of a product are: rows form lines, lines form images.
+#[derive(Clone, Copy)]
+pub(crate) struct RowMap {
+    /// Rows of a line.
+    pub(crate) line: usize,
+    /// Lines of an image.
+    pub(crate) image: usize,
+    /// Elements of the left operand between images, lines and rows.
+    pub(crate) a: [usize; 3],
+    /// Indices in the result between images, lines and rows.
+    pub(crate) c: [usize; 3],
+}
+
+impl RowMap {
+    /// Row `r` of a matrix with a distance between rows, at index `r` of the result.
+    pub(crate) const fn matrix(lda: usize) -> Self {
+        Self { line: usize::MAX, image: 1, a: [0, 0, lda], c: [0, 0, 1] }
+    }
+
+    /// Offset in the left operand and index in the result of some rows from `row` on.
+    #[inline(always)]
+    fn fill(&self, row: usize, out: &mut [(usize, usize)]) {
+        let (line, mut w) = (row / self.line, row % self.line);
+        let (mut d, mut h) = (line / self.image, line % self.image);
+        for out in out {
+            *out = (
+                d * self.a[0] + h * self.a[1] + w * self.a[2],
+                d * self.c[0] + h * self.c[1] + w * self.c[2],
+            );
+            w += 1;
+            if w == self.line {
+                (w, h) = (0, h + 1);
+                if h == self.image {
+                    (h, d) = (0, d + 1);
+                }
+            }
+        }
+    }
+}
+
+/// A product of rows with panels.
+pub(crate) struct Product<'a> {
+    /// Rows.
+    pub(crate) rows: usize,
+    /// Where they are.
+    pub(crate) map: RowMap,
+    /// First row of the left operand.
+    pub(crate) a: *const f32,
+    /// The summed dimension.
+    pub(crate) runs: Runs<'a>,
+    /// First element of the right operand.
+    pub(crate) b: *const f32,
+    /// From a row of a panel of 16 columns to the next.
+    pub(crate) b_step: usize,
+    /// From a row of the last, narrower panel to the next.
+    pub(crate) b_step_part: usize,
+    /// From a panel to the next.
+    pub(crate) b_panel: usize,
+    /// Columns of the right operand.
+    pub(crate) n: usize,
+    /// The result, at row index 0, column 0.
+    pub(crate) c: *mut f32,
+    /// From a row of the result to the next.
+    pub(crate) ldc: usize,
+    /// The column of the result, bias and residual that column 0 of the right operand makes.
+    pub(crate) column: usize,
+    /// The epilogue, over row indices and columns of the result.
+    pub(crate) epilogue: &'a Epilogue<'a>,
+}
+
+impl Product<'_> {
+    /// Computes the product.
+    ///
+    /// # Safety
+    /// All rows, runs and panels lie inside of the operands; all indices and columns inside of the result, the bias and
+    /// the residual; row indices are distinct; nothing else accesses the result.
+    pub(crate) unsafe fn run(&self, path: Path) {
+        // SAFETY: `path` proves the instructions, the caller the rest.
+        unsafe {
+            match path.level() {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => self.drive::<super::avx512::Avx512>(),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => self.drive::<super::avx2::Avx2>(),
+                #[cfg(target_arch = "aarch64")]
+                _ => self.drive::<super::neon::Neon>(),
+                #[cfg(not(target_arch = "aarch64"))]
+                _ => self.drive::<super::portable::Portable>(),
+            }
+        }
+    }
+
+    /// The product of few rows, `lda` apart, with a transposed operand that is read in place: `n` rows of `k` floats
+    /// from `b` on, `ldb` apart. The fields about the right operand are not used.
+    ///
+    /// # Safety
+    /// As for [`Self::run`].
+    pub(crate) unsafe fn run_dots(&self, path: Path, k: usize, lda: usize, b: *const f32, ldb: usize) {
+        // SAFETY: `path` proves the instructions, the caller the rest.
+        unsafe {
+            match path.level() {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => self.dots::<super::avx512::Avx512>(k, lda, b, ldb),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => self.dots::<super::avx2::Avx2>(k, lda, b, ldb),
+                #[cfg(target_arch = "aarch64")]
+                _ => self.dots::<super::neon::Neon>(k, lda, b, ldb),
+                #[cfg(not(target_arch = "aarch64"))]
+                _ => self.dots::<super::portable::Portable>(k, lda, b, ldb),
+            }
+        }
+    }
+
+    unsafe fn dots<L: Lanes>(&self, k: usize, lda: usize, b: *const f32, ldb: usize) {
+        for from in (0..self.n).step_by(COLUMNS) {
+            let columns = COLUMNS.min(self.n - from);
+            let mut dot = Dot { a: self.a, b: [b; COLUMNS], k };
+            for (i, b) in dot.b.iter_mut().enumerate() {
+                *b = b.wrapping_add((from + i.min(columns - 1)) * ldb);
+            }
+            for row in 0..self.rows {
+                dot.a = self.a.wrapping_add(row * lda);
+                // SAFETY: rows of both operands and elements of the result exist, says the caller.
+                unsafe {
+                    let sums = L::dot(&dot);
+                    for (column, sum) in (from..).zip(&sums[..columns]) {
+                        let c = self.c.add(row * self.ldc + column);
+                        let held = if self.epilogue.residual_in_place { *c } else { 0.0 };
+                        *c = self.epilogue.element(row, column, held + sum);
+                    }
+                }
+            }
+        }
+        // SAFETY: as above.
+        unsafe { self.then(0, self.rows, 0, self.n) };
+    }
+
+    unsafe fn drive<L: Lanes>(&self) {
+        if self.rows == 0 || self.n == 0 {
+            return;
+        }
+        let blocks = self.rows.div_ceil(ROW_BLOCK);
+        let step = self.rows.div_ceil(blocks).next_multiple_of(L::ROWS);
+        for first in (0..self.rows).step_by(step) {
+            let rows = step.min(self.rows - first);
+            // SAFETY: passed on to the caller.
+            self.blocks_of_k(rows, &mut |runs, run_len, start, end| unsafe {
+                self.block::<L>(first, rows, runs, run_len, start, end);
+            });
+        }
+    }
+
+    /// Calls `f` for every block of `k`; once without runs where `k` is empty.
+    fn blocks_of_k(&self, rows: usize, f: Visit<'_>) {
+        let Runs { count, len, at } = self.runs;
+        if count == 0 || len == 0 {
+            return f(&[], 0, true, true);
+        }
+        // With few rows the right operand is read once anyway: longer streams are better.
+        let longest = if rows <= 4 { usize::MAX } else { K_BLOCK };
+        if len > longest {
+            let piece = len.div_ceil(len.div_ceil(longest)).next_multiple_of(8);
+            for i in 0..count {
+                let run = at(i);
+                for from in (0..len).step_by(piece) {
+                    let run = Run { a: run.a + from, b: run.b + from };
+                    let end = i + 1 == count && from + piece >= len;
+                    f(&[run], piece.min(len - from), i == 0 && from == 0, end);
+                }
+            }
+        } else {
+            let blocks = count.div_ceil((longest / len).min(MAX_RUNS));
+            let step = count.div_ceil(blocks);
+            let mut runs = [Run::default(); MAX_RUNS];
+            for first in (0..count).step_by(step) {
+                let some = step.min(count - first);
+                for (i, run) in runs[..some].iter_mut().enumerate() {
+                    *run = at(first + i);
+                }
+                f(&runs[..some], len, first == 0, first + some == count);
+            }
+        }
+    }
+
+    /// One block of rows over one block of `k`.
+    unsafe fn block<L: Lanes>(
+        &self,
+        first_row: usize,
+        rows: usize,
+        runs: &[Run],
+        run_len: usize,
+        start: bool,
+        end: bool,
+    ) {
+        let panels = self.n.div_ceil(PANEL);
+        let chunk = match self.epilogue.then {
+            Some(_) if end => (THEN_BLOCK / (rows * PANEL)).max(1).next_multiple_of(4).min(panels),
+            _ => panels,
+        };
+        let mut tile = Tile {
+            product: self,
+            a: [core::ptr::null(); MAX_ROWS],
+            at: [0; MAX_ROWS],
+            runs,
+            run_len,
+            b: self.b,
+            b_step: 0,
+            b_panel: self.b_panel,
+            column: 0,
+            width: PANEL,
+            first: start && !self.epilogue.residual_in_place,
+            last: end,
+        };
+        for from in (0..panels).step_by(chunk) {
+            let to = panels.min(from + chunk);
+            // SAFETY: the panels exist; the rest is passed on to the caller.
+            unsafe {
+                self.panels::<L>(&mut tile, first_row, rows, from, to);
+                if end {
+                    self.then(first_row, rows, from * PANEL, self.n.min(to * PANEL));
+                }
+            }
+        }
+    }
+
+    /// The panels `from..to` of a block.
+    unsafe fn panels<L: Lanes>(
+        &self,
+        tile: &mut Tile<'_>,
+        first_row: usize,
+        rows: usize,
+        from: usize,
+        to: usize,
+    ) {
+        let whole = to.min(self.n / PANEL);
+        let mut panel = from;
+        while panel < to {
+            let (form, count) = if rows <= L::STREAM_ROWS && panel + L::STREAM <= whole {
+                (Form::Stream, L::STREAM)
+            } else if panel + L::PANELS <= whole {
+                (Form::Full, L::PANELS)
+            } else {
+                (Form::Part, 1)
+            };
+            tile.width = PANEL.min(self.n - panel * PANEL);
+            tile.b_step = if panel < self.n / PANEL { self.b_step } else { self.b_step_part };
+            tile.b = self.b.wrapping_add(panel * self.b_panel);
+            tile.column = self.column + panel * PANEL;
+            // SAFETY: passed on to the caller.
+            unsafe { self.tiles::<L>(tile, form, first_row, rows) };
+            panel += count;
+        }
+    }
+
+    /// The tiles of one group of panels, as equal in height as possible.
+    unsafe fn tiles<L: Lanes>(&self, tile: &mut Tile<'_>, form: Form, first_row: usize, rows: usize) {
+        let count = rows.div_ceil(L::ROWS);
+        let (height, taller) = (rows / count, rows % count);
+        let mut row = first_row;
+        let mut places = [(0, 0); MAX_ROWS];
+        for i in 0..count {
+            let height = height + usize::from(i < taller);
+            self.map.fill(row, &mut places[..height]);
+            for (r, (a, at)) in places[..height].iter().enumerate() {
+                tile.a[r] = self.a.wrapping_add(*a);
+                tile.at[r] = *at;
+            }
+            // SAFETY: passed on to the caller.
+            unsafe { L::tile(form, height, tile) };
+            row += height;
+        }
+    }
+
+    /// Shows finished columns to `then`.
+    unsafe fn then(&self, first_row: usize, rows: usize, from: usize, to: usize) {
+        let Some(then) = self.epilogue.then else { return };
+        let mut place = [(0, 0)];
+        for row in first_row..first_row + rows {
+            self.map.fill(row, &mut place);
+            let at = place[0].1;
+            let column = self.column + from;
+            // SAFETY: the segment is inside of the result, which nothing else accesses.
+            let values =
+                unsafe { core::slice::from_raw_parts_mut(self.c.add(at * self.ldc + column), to - from) };
+            then(at, column, values);
+        }
+    }
+}
