@@ -18,6 +18,7 @@ pub mod epilogue;
 pub mod isa;
 pub mod math;
 pub mod matmul;
+pub mod movement;
 pub mod reduce;
 
 pub use half::{bf16, f16};

@@ -31,6 +31,7 @@ pub fn reduce_f32(op: Reduction, outer: usize, n: usize, inner: usize, x: &[f32]
 
 /// `finish(combine over map(x))` for every row (`inner` = 1) or column.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "extents, slices and the four parts of a reduction")]
 fn run(
     n: usize,
     inner: usize,
