@@ -10,6 +10,7 @@
 pub mod artifact;
 pub mod diag;
 pub mod expr;
+pub mod import;
 pub mod ir;
 pub mod lir;
 pub mod lower;

@@ -1,0 +1,8 @@
+//! From the bytes of an ONNX file to the graph: decoding, resolving, inlining of local functions.
+
+pub mod attributes;
+pub mod external;
+mod functions;
+pub mod proto;
+pub mod raw;
+pub mod tensor;
