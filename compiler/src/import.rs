@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod external;
 mod functions;
+pub mod graph;
 pub mod proto;
 pub mod raw;
 pub mod tensor;

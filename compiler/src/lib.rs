@@ -14,7 +14,9 @@ pub mod import;
 pub mod ir;
 pub mod lir;
 pub mod lower;
+pub mod ops;
 pub mod options;
+pub mod passes;
 pub mod report;
 pub mod types;
 

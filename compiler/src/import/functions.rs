@@ -294,4 +294,3 @@ fn graph_cost(graph: &RawGraph) -> usize {
     });
     values + nodes.sum::<usize>()
 }
-

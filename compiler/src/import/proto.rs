@@ -456,4 +456,3 @@ pub struct FunctionProto {
     #[prost(message, repeated, tag = "12")]
     pub value_info: Vec<ValueInfoProto>,
 }
-

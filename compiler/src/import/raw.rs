@@ -251,4 +251,3 @@ fn attribute_type(attribute: &proto::AttributeProto) -> AttributeType {
     ];
     present.iter().find(|(there, _)| *there).map_or(AttributeType::Undefined, |(_, ty)| *ty)
 }
-

@@ -213,4 +213,3 @@ fn truth_values(data: Bytes) -> Bytes {
     }
     data.iter().map(|&b| u8::from(b != 0)).collect()
 }
-

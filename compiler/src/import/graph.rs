@@ -1,0 +1,234 @@
+//! From the resolved file to the typed graph: each ONNX node is built by the recipe of its room.
+//!
+//! Building goes on past a node that fails: what depends on it is left out in silence, so that one run tells
+//! everything that is wrong.
+
+use super::attributes::AttributeReader;
+use super::raw::{RawDim, RawModel, RawNode, RawType, RawValue};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::ir::{Graph, Value};
+use crate::ops::{self, NodeCx};
+use crate::options::{DimBinding, Options};
+use crate::types::{DType, Dim, Range, Symbol, TensorType};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Builds the graph. What is wrong goes to `diagnostics`; the graph is usable only if nothing was.
+pub fn build(raw: &RawModel, options: &Options, diagnostics: &mut Diagnostics) -> Graph {
+    let mut builder = Builder { graph: Graph::default(), values: BTreeMap::new(), options, diagnostics };
+    builder.bind_symbols(&raw.graph.inputs);
+    for input in &raw.graph.inputs {
+        builder.input(input);
+    }
+    for (name, tensor) in &raw.graph.initializers {
+        let value = builder.graph.add_const(tensor.clone());
+        builder.graph.set_name(value, name);
+        builder.values.insert(name.clone(), value);
+    }
+    let mut used: BTreeSet<&str> = raw.graph.outputs.iter().map(|o| o.name.as_str()).collect();
+    used.extend(raw.graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten().map(String::as_str)));
+    for node in &raw.graph.nodes {
+        builder.node(node, &used);
+    }
+    for output in &raw.graph.outputs {
+        if let Some(&value) = builder.values.get(&output.name) {
+            builder.graph.outputs.push((output.name.clone(), value));
+        } else if builder.diagnostics.is_empty() {
+            let message = format!("the model's output \"{}\" is never computed", output.name);
+            builder.diagnostics.report(Diagnostic::new(Code::BadModel, message));
+        }
+    }
+    builder.graph
+}
+
+struct Builder<'a> {
+    graph: Graph,
+    values: BTreeMap<String, Value>,
+    options: &'a Options,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Builder<'_> {
+    /// Gives every symbol of the inputs its bounds, and refuses options that name no symbol.
+    fn bind_symbols(&mut self, inputs: &[RawValue]) {
+        let mut known = BTreeSet::new();
+        for input in inputs {
+            let Some(RawType::Tensor { dims: Some(dims), .. }) = &input.ty else { continue };
+            for (axis, dim) in dims.iter().enumerate() {
+                if let Some(name) = symbol_name(dim, &input.name, axis) {
+                    known.insert(name);
+                }
+            }
+        }
+        for (name, binding) in &self.options.dims {
+            if !known.contains(name) {
+                let list = if known.is_empty() {
+                    "it has none".to_owned()
+                } else {
+                    format!("it has {}", list(&known))
+                };
+                let message = format!("the model has no symbolic dimension \"{name}\"; {list}");
+                self.diagnostics.report(
+                    Diagnostic::new(Code::BadOption, message).help("remove the option or correct the name"),
+                );
+            }
+            let (lo, hi) = match *binding {
+                DimBinding::Fixed(v) => (v, v),
+                DimBinding::Range(lo, hi) => (lo, hi),
+            };
+            if lo < 0 || hi < lo {
+                let message = format!("the bounds {lo}..={hi} of dimension \"{name}\" hold no size");
+                self.diagnostics.report(Diagnostic::new(Code::BadOption, message));
+            } else if lo != hi {
+                self.graph.symbols.insert(Symbol::new(name), Range { lo, hi });
+            }
+        }
+    }
+
+    fn input(&mut self, input: &RawValue) {
+        match self.input_type(input) {
+            Ok(ty) => {
+                let value = self.graph.add_input(&input.name, ty);
+                self.values.insert(input.name.clone(), value);
+            }
+            Err(diagnostic) => {
+                self.diagnostics.report(diagnostic);
+            }
+        }
+    }
+
+    fn input_type(&mut self, input: &RawValue) -> Result<TensorType, Diagnostic> {
+        let fault = |code, what: String| {
+            Diagnostic::new(code, format!("the model's input \"{}\" {what}", input.name))
+        };
+        let (elem, dims) = match &input.ty {
+            Some(RawType::Tensor { elem, dims: Some(dims) }) => (*elem, dims),
+            Some(RawType::Tensor { .. }) | None => {
+                return Err(
+                    fault(Code::BadModel, "has no shape".into()).help("export the model with input shapes")
+                );
+            }
+            Some(_) => return Err(fault(Code::UnsupportedType, "is not a dense tensor".into())),
+        };
+        let dtype = DType::from_onnx(elem).ok_or_else(|| {
+            fault(
+                Code::UnsupportedType,
+                format!("has element type {}, which is not supported", DType::onnx_name(elem)),
+            )
+        })?;
+        let mut shape = Vec::with_capacity(dims.len());
+        for (axis, dim) in dims.iter().enumerate() {
+            shape.push(match (dim, symbol_name(dim, &input.name, axis)) {
+                (RawDim::Known(v), None) if *v >= 0 => Dim::from(*v),
+                (_, Some(name)) => self.symbol(&name, &input.name, axis)?,
+                _ => return Err(fault(Code::BadModel, format!("has a negative extent at axis {axis}"))),
+            });
+        }
+        Ok(TensorType::new(dtype, shape))
+    }
+
+    fn symbol(&mut self, name: &str, input: &str, axis: usize) -> Result<Dim, Diagnostic> {
+        match self.options.dims.get(name) {
+            Some(DimBinding::Fixed(v)) => Ok(Dim::from(*v)),
+            Some(DimBinding::Range(lo, hi)) if lo == hi => Ok(Dim::from(*lo)),
+            Some(DimBinding::Range(..)) => Ok(Dim::symbol(Symbol::new(name))),
+            None => Err(Diagnostic::new(
+                Code::UnboundDim,
+                format!("dimension \"{name}\" (input \"{input}\", axis {axis}) has no size"),
+            )
+            .help(format!("give it one, `dims: {{ {name}: 1 }}`, or bounds, `dims: {{ {name}: 1..=512 }}` (--dim {name}=1)"))),
+        }
+    }
+
+    fn node(&mut self, node: &RawNode, used: &BTreeSet<&str>) {
+        let Some(def) = ops::find(&node.domain, &node.op_type) else {
+            self.diagnostics.report(unknown_operator(node));
+            return;
+        };
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for name in &node.inputs {
+            match name.as_ref().map(|n| self.values.get(n)) {
+                None => inputs.push(None),
+                Some(Some(&value)) => inputs.push(Some(value)),
+                // What this node reads failed, which is reported already.
+                Some(None) => return,
+            }
+        }
+        let outputs_used =
+            node.outputs.iter().map(|o| o.as_ref().is_some_and(|n| used.contains(n.as_str()))).collect();
+        let mut cx = NodeCx {
+            graph: &mut self.graph,
+            attributes: AttributeReader::new(node),
+            opset: node.opset_version,
+            origin: node.origin.clone(),
+            inputs,
+            outputs_used,
+        };
+        let result = (def.build)(&mut cx).and_then(|values| {
+            let unread = cx.attributes.unread();
+            if unread.is_empty() {
+                return Ok(values);
+            }
+            let names: BTreeSet<String> = unread.iter().map(|s| (*s).to_owned()).collect();
+            Err(Diagnostic::new(
+                Code::UnsupportedForm,
+                format!("{} does not know the attribute {}", def.name, list(&names)),
+            ))
+        });
+        match result {
+            Ok(values) => {
+                for (name, value) in node.outputs.iter().zip(values) {
+                    if let Some(name) = name {
+                        self.graph.set_name(value, name);
+                        self.values.insert(name.clone(), value);
+                    }
+                }
+            }
+            Err(diagnostic) => {
+                let diagnostic = diagnostic.at(&node.origin);
+                self.diagnostics.report(self.with_input_types(node, diagnostic));
+            }
+        }
+    }
+
+    fn with_input_types(&self, node: &RawNode, mut diagnostic: Diagnostic) -> Diagnostic {
+        for (i, name) in node.inputs.iter().enumerate() {
+            if let Some((name, value)) = name.as_ref().and_then(|n| self.values.get(n).map(|v| (n, v))) {
+                diagnostic = diagnostic.note(format!("input {i}: \"{name}\" {}", self.graph.ty(*value)));
+            }
+        }
+        diagnostic.note(format!("opset {}", node.opset_version))
+    }
+}
+
+/// The symbol that an extent is, unless it is a number.
+fn symbol_name(dim: &RawDim, input: &str, axis: usize) -> Option<String> {
+    match dim {
+        RawDim::Param(name) => Some(name.clone()),
+        RawDim::Unknown | RawDim::Known(-1) => Some(format!("{input}_{axis}")),
+        RawDim::Known(_) => None,
+    }
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")
+}
+
+fn unknown_operator(node: &RawNode) -> Diagnostic {
+    let full = if node.domain.is_empty() {
+        node.op_type.clone()
+    } else {
+        format!("{}.{}", node.domain, node.op_type)
+    };
+    let diagnostic = Diagnostic::new(Code::UnsupportedOperator, format!("operator {full} is not supported"))
+        .at(&node.origin);
+    let nearest = ops::all()
+        .map(|def| (strsim::jaro_winkler(def.name, &node.op_type), def))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, def)) if def.name == node.op_type || likeness > 0.92 => {
+            let domain = if def.domain.is_empty() { "ai.onnx" } else { def.domain };
+            diagnostic.help(format!("did you mean {} of domain {domain}?", def.name))
+        }
+        _ => diagnostic.help("OPERATORS.md lists what is; an equivalent subgraph of those works as well"),
+    }
+}

@@ -1,0 +1,45 @@
+//! The rooms: every ONNX operator this compiler knows, and the core operators they are made of.
+//!
+//! An ONNX operator is a row ([`OpDef`]) with a recipe that builds core nodes; nobody after it knows the opset. A core
+//! operator ([`crate::ir::Op`]) has a shape rule, a meaning and a lowering, all in its room.
+
+pub mod map;
+pub mod node;
+pub mod pointwise;
+pub mod shape;
+
+pub use node::NodeCx;
+
+use crate::diag::Diagnostic;
+use crate::ir::Value;
+
+/// The recipe of an ONNX operator: reads attributes and inputs, adds core nodes, gives one value per output.
+pub type Build = fn(&mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic>;
+
+/// An ONNX operator.
+#[derive(Debug)]
+pub struct OpDef {
+    /// Name in ONNX spelling.
+    pub name: &'static str,
+    /// Domain; `""` is the default one.
+    pub domain: &'static str,
+    /// Opset versions that changed it and that the recipe covers, oldest first.
+    pub since: &'static [i64],
+    /// What it computes, in one sentence.
+    pub doc: &'static str,
+    /// The recipe.
+    pub build: Build,
+}
+
+/// Every room, in documentation order.
+static ROOMS: &[&[OpDef]] = &[pointwise::ROOM];
+
+/// Every ONNX operator, in documentation order.
+pub fn all() -> impl Iterator<Item = &'static OpDef> {
+    ROOMS.iter().flat_map(|room| room.iter())
+}
+
+/// The operator `name` of `domain`.
+pub fn find(domain: &str, name: &str) -> Option<&'static OpDef> {
+    all().find(|def| def.name == name && def.domain == domain)
+}

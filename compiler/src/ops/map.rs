@@ -1,0 +1,155 @@
+//! Map: a scalar expression over an iteration space, with reductions along its trailing axes if it has any.
+//!
+//! Every pointwise operator, every generator (Range, EyeLike, masks) and every row kernel (Softmax, LayerNormalization)
+//! is a map; fusing them is composing their expressions.
+
+use crate::diag::{Code, Diagnostic, Reported};
+use crate::expr::{Binary, Expr, ExprKind, evaluate};
+use crate::ir::{Fact, Op};
+use crate::lir::{Access, MapStep};
+use crate::lower::LowerCx;
+use crate::types::{Dim, Shape, Tensor, TensorType};
+
+use super::shape::broadcast;
+
+/// The core operator.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// What is computed at each point. Input `i` is the node's input `i`, broadcast to the space.
+    pub expr: Expr,
+    /// Extents of the iteration space.
+    pub space: Shape,
+    /// How many trailing axes are the row that reductions run over.
+    pub row_axes: usize,
+    /// Whether the result has extent one along the row's axes.
+    pub reduced: bool,
+}
+
+impl Map {
+    /// An elementwise map over `space`.
+    pub fn new(expr: Expr, space: Shape) -> Map {
+        Map { expr, space, row_axes: 0, reduced: false }
+    }
+
+    /// Shape of the result.
+    pub fn output_shape(&self) -> Shape {
+        let mut shape = self.space.clone();
+        if self.reduced {
+            let rank = shape.len();
+            shape[rank - self.row_axes..].fill(Dim::ONE);
+        }
+        shape
+    }
+}
+
+impl Op for Map {
+    fn name(&self) -> &'static str {
+        if self.expr.has_reductions() { "Rows" } else { "Map" }
+    }
+
+    fn infer(&self, inputs: &[Fact<'_>]) -> Result<Vec<TensorType>, Diagnostic> {
+        for (i, input) in inputs.iter().enumerate() {
+            if broadcast(&input.ty.shape, &self.space)? != self.space {
+                return Err(Diagnostic::new(
+                    Code::BadInput,
+                    format!("input {i} of type {} does not broadcast to {:?}", input.ty, self.space),
+                ));
+            }
+            if let Some(dtype) = self.expr.input_dtype(i).filter(|d| *d != input.ty.dtype) {
+                return Err(Diagnostic::new(
+                    Code::BadInput,
+                    format!("input {i} has element type {} where {dtype} is needed", input.ty.dtype),
+                )
+                .help("all inputs of an arithmetic operator must have one element type; insert a Cast"));
+            }
+        }
+        Ok(vec![TensorType::new(self.expr.dtype(), self.output_shape())])
+    }
+
+    fn content(&self, inputs: &[Fact<'_>]) -> Option<Vec<Dim>> {
+        let elements = Dim::product(&self.space).as_usize().filter(|&n| n <= 64)?;
+        if !self.expr.dtype().is_int() || self.expr.has_reductions() || self.space.len() > 1 {
+            return None;
+        }
+        let per_input: Option<Vec<&[Dim]>> = inputs.iter().map(|f| f.content).collect();
+        let per_input = per_input?;
+        (0..elements).map(|e| symbolic(&self.expr, &per_input, e)).collect()
+    }
+
+    fn eval(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+        let space: Vec<usize> = self.space.iter().map(Dim::as_usize).collect::<Option<_>>()?;
+        Some(vec![evaluate(&self.expr, inputs, &space, self.row_axes, self.reduced)])
+    }
+
+    fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
+        if let Some(i) = self.expr.as_identity() {
+            let view = cx.input(i);
+            if view.shape == self.space {
+                cx.alias(0, view);
+                return Ok(());
+            }
+        }
+        let loads: Vec<Access> =
+            (0..cx.input_count()).map(|i| cx.input(i).broadcast(&self.space).access()).collect();
+        let output = cx.output(0);
+        let mut store = output.access();
+        if self.reduced {
+            let rank = self.space.len();
+            store.strides[rank - self.row_axes..].fill(Dim::ZERO);
+        }
+        cx.map(MapStep {
+            space: self.space.clone(),
+            row_axes: self.row_axes,
+            reduced: self.reduced,
+            expr: self.expr.clone(),
+            loads,
+            store,
+        });
+        Ok(())
+    }
+
+    fn permuted(&self, perm: &[usize]) -> Option<Box<dyn Op>> {
+        let axis_of = |old: usize| perm.iter().position(|&p| p == old).unwrap_or(old);
+        let row_stays = (perm.len() - self.row_axes..perm.len()).all(|a| perm[a] == a);
+        (perm.len() == self.space.len() && row_stays).then(|| {
+            Box::new(Map {
+                expr: self.expr.with_axes(&axis_of),
+                space: perm.iter().map(|&a| self.space[a].clone()).collect(),
+                ..self.clone()
+            }) as Box<dyn Op>
+        })
+    }
+
+    fn writes_strided(&self) -> bool {
+        true
+    }
+}
+
+/// Element `element` of an integer expression over dimensions, if it has a symbolic form.
+fn symbolic(expr: &Expr, inputs: &[&[Dim]], element: usize) -> Option<Dim> {
+    let mut values: Vec<Option<Dim>> = Vec::with_capacity(expr.len());
+    for (_, node) in expr.nodes() {
+        let at = |id: crate::expr::ExprId| values[id.0 as usize].clone();
+        values.push(match node.kind {
+            ExprKind::Input(i) => inputs[i].get(if inputs[i].len() == 1 { 0 } else { element }).cloned(),
+            ExprKind::Const(s) if s.dtype().is_int() => Some(Dim::from(s.as_i64())),
+            ExprKind::Index(_) => Some(Dim::from(element)),
+            ExprKind::Cast(a) if node.dtype.is_int() => at(a),
+            ExprKind::Binary(op, a, b) => match (at(a), at(b)) {
+                (Some(a), Some(b)) => match op {
+                    Binary::Add => Some(&a + &b),
+                    Binary::Sub => Some(&a - &b),
+                    Binary::Mul => Some(&a * &b),
+                    // Dimensions are not negative, where truncation and flooring agree.
+                    Binary::Div if !b.is(0) => Some(a.div_floor(&b)),
+                    Binary::Min => Some(a.minimum(&b)),
+                    Binary::Max => Some(a.maximum(&b)),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        });
+    }
+    values[expr.output().0 as usize].clone()
+}

@@ -1,0 +1,55 @@
+//! The passes over the graph, in order.
+
+mod fuse_epilogues;
+mod fuse_maps;
+
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{Graph, rebuild};
+
+/// A rewrite of the graph that keeps its meaning.
+pub struct Pass {
+    /// Name, for `--dump-after`.
+    pub name: &'static str,
+    /// What it is for, and why it stands where it does.
+    pub why: &'static str,
+    run: fn(&Graph) -> Result<Graph, Diagnostic>,
+}
+
+/// Every pass, in order.
+pub const PIPELINE: &[Pass] = &[
+    Pass {
+        name: "remove_dead",
+        why: "drops what no output needs before anything looks at use counts",
+        run: rebuild::without_dead_nodes,
+    },
+    Pass {
+        name: "fuse_epilogues",
+        why: "gives products and convolutions the maps that follow them, before maps fuse with each other and hide them",
+        run: fuse_epilogues::run,
+    },
+    Pass { name: "fuse_maps", why: "makes one loop of each chain or tree of maps", run: fuse_maps::run },
+];
+
+/// Runs every pass. `dump` gets the text of the graph after the passes in `dump_after`.
+///
+/// # Errors
+/// A defect of a pass: the graph it made does not hold together.
+pub fn run(
+    graph: Graph,
+    dump_after: &[String],
+    dump: &mut Vec<(String, String)>,
+) -> Result<Graph, Diagnostic> {
+    let mut graph = graph;
+    for pass in PIPELINE {
+        graph = (pass.run)(&graph)?;
+        if cfg!(debug_assertions) {
+            graph
+                .verify()
+                .map_err(|e| Diagnostic::new(Code::Internal, format!("after pass {}: {e}", pass.name)))?;
+        }
+        if dump_after.iter().any(|d| d == pass.name) {
+            dump.push((pass.name.to_owned(), graph.to_string()));
+        }
+    }
+    Ok(graph)
+}
