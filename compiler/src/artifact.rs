@@ -1,5 +1,7 @@
 //! What comes out: modules of Rust source, one blob of weights, and a report on each model.
 
+mod render;
+
 use crate::report::Report;
 use proc_macro2::TokenStream;
 
@@ -27,11 +29,11 @@ pub struct Module {
     pub report: Report,
 }
 
-/// Where generated code finds the blob.
+/// How the program takes in the blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlobSource {
-    /// In a file included at build time, by a path that `include_bytes!` understands.
+    /// A file read by rustc, by its path: absolute or relative to the source file that names it.
     Include(String),
-    /// Nowhere: no module has weights.
-    Empty,
+    /// A file read by the linker, by its absolute path; for large blobs.
+    Embed(String),
 }

@@ -8,6 +8,8 @@
 //! [`Diagnostics`]. The macro, build.rs and command-line faces are thin layers over it.
 
 pub mod artifact;
+#[cfg(feature = "build")]
+pub mod build;
 pub mod diag;
 pub mod expr;
 pub mod import;
@@ -18,6 +20,7 @@ pub mod ops;
 pub mod options;
 pub mod passes;
 pub mod report;
+pub mod tracked;
 pub mod types;
 
 pub use artifact::{Artifact, BlobSource, Module};

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Gives the bytes of external data files. Implementations decide which files may be read.
-pub trait ExternalData {
+pub trait ExternalData: Send + Sync {
     /// All bytes of the file that the model calls `location`.
     ///
     /// # Errors
@@ -89,3 +90,30 @@ pub struct Options {
     /// Passes after which to keep a text dump of the graph in the report; `lower` and `plan` name the later stages.
     pub dump_after: Vec<String>,
 }
+
+impl Options {
+    /// Fixes the symbolic dimension `name` (`batch`, 1) or bounds it (`seq`, `1..=512`).
+    #[must_use]
+    pub fn dim(mut self, name: impl Into<String>, binding: impl Into<DimBinding>) -> Options {
+        self.dims.insert(name.into(), binding.into());
+        self
+    }
+}
+
+macro_rules! bindings {
+    ($($int:ty),*) => {$(
+        impl From<$int> for DimBinding {
+            fn from(size: $int) -> DimBinding {
+                DimBinding::Fixed(i64::from(size))
+            }
+        }
+
+        impl From<RangeInclusive<$int>> for DimBinding {
+            fn from(sizes: RangeInclusive<$int>) -> DimBinding {
+                DimBinding::Range(i64::from(*sizes.start()), i64::from(*sizes.end()))
+            }
+        }
+    )*};
+}
+
+bindings!(i32, u32, i64);

@@ -1,0 +1,120 @@
+//! The build-script face: models compiled into `OUT_DIR`, to be included with `ingrain::include_model!`.
+//!
+//! ```no_run
+//! // build.rs
+//! use ingrain_compiler::build::Models;
+//!
+//! Models::new().model("digits", "models/digits.onnx", |m| m.dim("batch", 1)).compile();
+//! ```
+//! ```text
+//! // src/main.rs
+//! ingrain::include_model!("digits");
+//! ```
+
+use crate::options::Options;
+use crate::report::Report;
+use crate::tracked::{FilesRead, open};
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::exit;
+
+/// Models that a build script compiles together. They share one blob of weights.
+#[derive(Default)]
+#[must_use = "call `compile`"]
+pub struct Models {
+    models: Vec<(String, PathBuf, Options)>,
+}
+
+impl Models {
+    /// No models yet.
+    pub fn new() -> Models {
+        Models::default()
+    }
+
+    /// Adds the module `name`, compiled from the ONNX file `path`. The path is relative to the package's folder.
+    ///
+    /// `configure` sets options: `|m| m.dim("batch", 1).dim("seq", 1..=512)`, or `|m| m` for none.
+    pub fn model(
+        mut self,
+        name: &str,
+        path: impl AsRef<Path>,
+        configure: impl FnOnce(Options) -> Options,
+    ) -> Models {
+        self.models.push((name.to_owned(), path.as_ref().to_owned(), configure(Options::default())));
+        self
+    }
+
+    /// Compiles the models into `OUT_DIR` and returns a report for each. Cargo runs the build script again when a model
+    /// changes.
+    ///
+    /// If a model cannot be compiled, this prints everything that is wrong to the standard error and ends the build script
+    /// with status 1.
+    pub fn compile(self) -> Vec<Report> {
+        match self.try_compile(&build_helper::cargo::manifest::dir(), &build_helper::out_dir()) {
+            Ok(reports) => reports,
+            Err(message) => {
+                eprintln!("{message}");
+                exit(1)
+            }
+        }
+    }
+
+    /// Compiles models of the package in `package` into `out`. Errors are text for the user.
+    fn try_compile(self, package: &Path, out: &Path) -> Result<Vec<Report>, String> {
+        let mut bundle = Vec::new();
+        let mut errors = Vec::new();
+        let mut names = Vec::new();
+        let mut files_read: Vec<FilesRead> = Vec::new();
+        for (name, path, options) in self.models {
+            if syn::parse_str::<syn::Ident>(&name).is_err() {
+                errors.push(format!("error: the model's name \"{name}\" is not a Rust identifier"));
+            }
+            let path = package.join(path);
+            match open(&name, &path) {
+                Ok((source, files)) => {
+                    bundle.push((source, options));
+                    files_read.push(files);
+                }
+                Err(error) => errors.push(format!("error: {} cannot be read: {error}", path.display())),
+            }
+            build_helper::rerun_if_changed(&path);
+            names.push(name);
+        }
+        if !errors.is_empty() {
+            return Err(errors.join("\n"));
+        }
+        let compiled = crate::compile(&bundle);
+        for path in files_read.iter().flat_map(FilesRead::external) {
+            build_helper::rerun_if_changed(path);
+        }
+        let artifact = compiled.map_err(|diagnostics| diagnostics.to_string())?;
+
+        let cannot_write =
+            |error: &dyn Display| format!("error: {} cannot be written: {error}", out.display());
+        let blob = artifact.write_blob(out).map_err(|error| cannot_write(&error))?;
+        let source = artifact.source(&artifact.blob_source(&blob)).map_err(|error| error.to_string())?;
+        let file = out.join(format!("{}.rs", names.join("+")));
+        fs::write(file, source).map_err(|error| cannot_write(&error))?;
+        Ok(artifact.modules.into_iter().map(|module| module.report).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_wrong_with_the_call_is_told_at_once() {
+        let models =
+            Models::new().model("not-a-name", "a.onnx", |m| m).model("b", "b.onnx", |m| m.dim("n", 1..=4));
+        let folder = std::env::temp_dir().join("ingrain-no-such-folder");
+        let error = models.try_compile(&folder, &folder).unwrap_err();
+        assert!(error.contains("the model's name \"not-a-name\" is not a Rust identifier"), "{error}");
+        assert!(
+            error.contains("a.onnx cannot be read: ") && error.contains("b.onnx cannot be read: "),
+            "{error}"
+        );
+        assert!(!folder.exists());
+    }
+}

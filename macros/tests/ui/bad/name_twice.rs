@@ -1,0 +1,6 @@
+ingrain::onnx_model! {
+    pub mod tiny = "models/tiny.onnx";
+    pub mod tiny = "models/tiny.onnx";
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+ingrain::onnx_model! {
+    pub mod tiny;
+}
+
+fn main() {}

@@ -1,0 +1,3 @@
+ingrain::onnx_model! {}
+
+fn main() {}
