@@ -7,3 +7,4 @@ pub mod graph;
 pub mod proto;
 pub mod raw;
 pub mod tensor;
+pub mod text;
