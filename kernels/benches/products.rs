@@ -7,8 +7,12 @@ use ingrain_kernels::isa::{self, Level};
 use ingrain_kernels::matmul::{Rhs, columns_scratch, matmul_f32};
 use std::time::{Duration, Instant};
 
-fn numbers(len: usize) -> Vec<f32> {
-    (0..len).map(|i| (i * 7919 % 1013) as f32 / 1013.0 - 0.5).collect()
+/// Some numbers, aligned as the blob and the arena are.
+fn numbers(len: usize) -> &'static mut [f32] {
+    let all: Vec<f32> = (0..len + 15).map(|i| (i * 7919 % 1013) as f32 / 1013.0 - 0.5).collect();
+    let all = all.leak();
+    let skip = all.as_ptr().align_offset(64);
+    &mut all[skip..skip + len]
 }
 
 /// Runs `f` for about a quarter of a second and prints its best time.
@@ -50,25 +54,25 @@ fn products(filter: &str) {
     ];
     for (m, k, n) in extents {
         let (a, b) = (numbers(m * k), numbers(k * n));
-        let mut c = vec![0.0; m * n];
+        let c = numbers(m * n);
         time(filter, &format!("matmul panels {m}x{k}x{n}"), 2 * m * k * n, || {
-            matmul_f32(m, k, n, &a, k, Rhs::Panels(&b), &mut c, n, &Epilogue::NONE);
+            matmul_f32(m, k, n, a, k, Rhs::Panels(b), c, n, &Epilogue::NONE);
         });
     }
     for (m, k, n) in [(128, 128, 64), (128, 768, 768), (1, 128, 64), (512, 512, 64)] {
         let (a, b) = (numbers(m * k), numbers(k * n));
-        let mut c = vec![0.0; m * n];
+        let c = numbers(m * n);
         time(filter, &format!("matmul rows {m}x{k}x{n}"), 2 * m * k * n, || {
-            matmul_f32(m, k, n, &a, k, Rhs::Rows(&b, n), &mut c, n, &Epilogue::NONE);
+            matmul_f32(m, k, n, a, k, Rhs::Rows(b, n), c, n, &Epilogue::NONE);
         });
     }
     for (m, k, n) in [(128, 64, 128), (512, 64, 512), (1, 64, 512), (128, 768, 768)] {
         let (a, b) = (numbers(m * k), numbers(k * n));
-        let mut c = vec![0.0; m * n];
-        let mut scratch = vec![0.0; columns_scratch(m, k, n)];
+        let c = numbers(m * n);
+        let scratch = numbers(columns_scratch(m, k, n));
         time(filter, &format!("matmul columns {m}x{k}x{n}"), 2 * m * k * n, || {
-            let b = Rhs::Columns { data: &b, ldb: k, scratch: &mut scratch };
-            matmul_f32(m, k, n, &a, k, b, &mut c, n, &Epilogue::NONE);
+            let b = Rhs::Columns { data: b, ldb: k, scratch };
+            matmul_f32(m, k, n, a, k, b, c, n, &Epilogue::NONE);
         });
     }
 }

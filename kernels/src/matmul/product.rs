@@ -1,7 +1,7 @@
-//! The loops around the micro-kernel, shared by products and convolutions: blocks of rows, blocks of `k`, panels, tiles.
+//! The loops around the micro-kernel, shared by products and convolutions: blocks of panels, blocks of `k`, tiles.
 //!
-//! A block of `k` of one group of panels stays in the first cache while the rows pass; a block of rows stays in the
-//! second. Partial sums wait in the result itself.
+//! A block of the right operand stays in the second cache while the rows pass; the rows of a tile stay in the first
+//! while the panels pass. Partial sums wait in the result itself, in the few columns of a block of panels.
 
 use super::dot::{COLUMNS, Dot};
 use super::lanes::{Form, Lanes, MAX_ROWS, Path};
@@ -12,13 +12,10 @@ use crate::isa::Level;
 
 /// Longest block of `k`.
 const K_BLOCK: usize = 384;
-/// Most rows of a block.
-const ROW_BLOCK: usize = 336;
+/// Most panels of a block.
+const PANELS_BLOCK: usize = 8;
 /// Most runs of a block of `k`.
 const MAX_RUNS: usize = 64;
-/// Floats of the result that are still in the nearest caches when `then` sees them.
-const THEN_BLOCK: usize = 32 * 1024;
-
 /// A stretch of `k` that is contiguous in a row of the left operand and in the panels of the right one.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Run {
@@ -176,32 +173,35 @@ impl Product<'_> {
             }
         }
         // SAFETY: as above.
-        unsafe { self.then(0, self.rows, 0, self.n) };
+        unsafe {
+            for row in 0..self.rows {
+                self.then(&[row], 0, self.n);
+            }
+        }
     }
 
     unsafe fn drive<L: Lanes>(&self) {
-        if self.rows == 0 || self.n == 0 {
+        if self.rows == 0 {
             return;
         }
-        let blocks = self.rows.div_ceil(ROW_BLOCK);
-        let step = self.rows.div_ceil(blocks).next_multiple_of(L::ROWS);
-        for first in (0..self.rows).step_by(step) {
-            let rows = step.min(self.rows - first);
-            // SAFETY: passed on to the caller.
-            self.blocks_of_k(rows, &mut |runs, run_len, start, end| unsafe {
-                self.block::<L>(first, rows, runs, run_len, start, end);
+        let panels = self.n.div_ceil(PANEL);
+        for from in (0..panels).step_by(PANELS_BLOCK) {
+            let to = panels.min(from + PANELS_BLOCK);
+            // SAFETY: the panels exist; the rest is passed on to the caller.
+            self.blocks_of_k(&mut |runs, run_len, start, end| unsafe {
+                self.block::<L>(from, to, runs, run_len, start, end);
             });
         }
     }
 
     /// Calls `f` for every block of `k`; once without runs where `k` is empty.
-    fn blocks_of_k(&self, rows: usize, f: Visit<'_>) {
+    fn blocks_of_k(&self, f: Visit<'_>) {
         let Runs { count, len, at } = self.runs;
         if count == 0 || len == 0 {
             return f(&[], 0, true, true);
         }
         // With few rows the right operand is read once anyway: longer streams are better.
-        let longest = if rows <= 4 { usize::MAX } else { K_BLOCK };
+        let longest = if self.rows <= 4 { usize::MAX } else { K_BLOCK };
         if len > longest {
             let piece = len.div_ceil(len.div_ceil(longest)).next_multiple_of(8);
             for i in 0..count {
@@ -226,21 +226,16 @@ impl Product<'_> {
         }
     }
 
-    /// One block of rows over one block of `k`.
+    /// The panels `from..to` over one block of `k`, in tiles as equal in height as possible.
     unsafe fn block<L: Lanes>(
         &self,
-        first_row: usize,
-        rows: usize,
+        from: usize,
+        to: usize,
         runs: &[Run],
         run_len: usize,
         start: bool,
         end: bool,
     ) {
-        let panels = self.n.div_ceil(PANEL);
-        let chunk = match self.epilogue.then {
-            Some(_) if end => (THEN_BLOCK / (rows * PANEL)).max(1).next_multiple_of(4).min(panels),
-            _ => panels,
-        };
         let mut tile = Tile {
             product: self,
             a: [core::ptr::null(); MAX_ROWS],
@@ -255,53 +250,10 @@ impl Product<'_> {
             first: start && !self.epilogue.residual_in_place,
             last: end,
         };
-        for from in (0..panels).step_by(chunk) {
-            let to = panels.min(from + chunk);
-            // SAFETY: the panels exist; the rest is passed on to the caller.
-            unsafe {
-                self.panels::<L>(&mut tile, first_row, rows, from, to);
-                if end {
-                    self.then(first_row, rows, from * PANEL, self.n.min(to * PANEL));
-                }
-            }
-        }
-    }
-
-    /// The panels `from..to` of a block.
-    unsafe fn panels<L: Lanes>(
-        &self,
-        tile: &mut Tile<'_>,
-        first_row: usize,
-        rows: usize,
-        from: usize,
-        to: usize,
-    ) {
-        let whole = to.min(self.n / PANEL);
-        let mut panel = from;
-        while panel < to {
-            let (form, count) = if rows <= L::STREAM_ROWS && panel + L::STREAM <= whole {
-                (Form::Stream, L::STREAM)
-            } else if panel + L::PANELS <= whole {
-                (Form::Full, L::PANELS)
-            } else {
-                (Form::Part, 1)
-            };
-            tile.width = PANEL.min(self.n - panel * PANEL);
-            tile.b_step = if panel < self.n / PANEL { self.b_step } else { self.b_step_part };
-            tile.b = self.b.wrapping_add(panel * self.b_panel);
-            tile.column = self.column + panel * PANEL;
-            // SAFETY: passed on to the caller.
-            unsafe { self.tiles::<L>(tile, form, first_row, rows) };
-            panel += count;
-        }
-    }
-
-    /// The tiles of one group of panels, as equal in height as possible.
-    unsafe fn tiles<L: Lanes>(&self, tile: &mut Tile<'_>, form: Form, first_row: usize, rows: usize) {
-        let count = rows.div_ceil(L::ROWS);
-        let (height, taller) = (rows / count, rows % count);
-        let mut row = first_row;
+        let count = self.rows.div_ceil(L::ROWS);
+        let (height, taller) = (self.rows / count, self.rows % count);
         let mut places = [(0, 0); MAX_ROWS];
+        let mut row = 0;
         for i in 0..count {
             let height = height + usize::from(i < taller);
             self.map.fill(row, &mut places[..height]);
@@ -310,19 +262,45 @@ impl Product<'_> {
                 tile.at[r] = *at;
             }
             // SAFETY: passed on to the caller.
-            unsafe { L::tile(form, height, tile) };
+            unsafe {
+                self.panels::<L>(&mut tile, height, from, to);
+                if end {
+                    self.then(&tile.at[..height], from * PANEL, self.n.min(to * PANEL));
+                }
+            }
             row += height;
         }
     }
 
-    /// Shows finished columns to `then`.
-    unsafe fn then(&self, first_row: usize, rows: usize, from: usize, to: usize) {
+    /// The panels `from..to` of a row of tiles.
+    #[inline(always)]
+    unsafe fn panels<L: Lanes>(&self, tile: &mut Tile<'_>, height: usize, from: usize, to: usize) {
+        let whole = to.min(self.n / PANEL);
+        let mut panel = from;
+        while panel < to {
+            let (form, count) = if height <= L::STREAM_ROWS && panel + L::STREAM <= whole {
+                (Form::Stream, L::STREAM)
+            } else if panel + L::PANELS <= whole {
+                (Form::Full, L::PANELS)
+            } else {
+                (Form::Part, 1)
+            };
+            tile.width = PANEL.min(self.n - panel * PANEL);
+            tile.b_step = if panel < whole { self.b_step } else { self.b_step_part };
+            tile.b = self.b.wrapping_add(panel * self.b_panel);
+            tile.column = self.column + panel * PANEL;
+            // SAFETY: passed on to the caller.
+            unsafe { L::tile(form, height, tile) };
+            panel += count;
+        }
+    }
+
+    /// Shows finished columns of some rows to `then`.
+    #[inline(always)]
+    unsafe fn then(&self, rows: &[usize], from: usize, to: usize) {
         let Some(then) = self.epilogue.then else { return };
-        let mut place = [(0, 0)];
-        for row in first_row..first_row + rows {
-            self.map.fill(row, &mut place);
-            let at = place[0].1;
-            let column = self.column + from;
+        let column = self.column + from;
+        for &at in rows {
             // SAFETY: the segment is inside of the result, which nothing else accesses.
             let values =
                 unsafe { core::slice::from_raw_parts_mut(self.c.add(at * self.ldc + column), to - from) };
