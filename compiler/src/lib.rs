@@ -7,6 +7,8 @@
 //! [`compile`] does no I/O of its own and never panics on bad input: everything wrong with a model comes back as
 //! [`Diagnostics`]. The macro, build.rs and command-line faces are thin layers over it.
 
+#![deny(unsafe_code)]
+
 pub mod artifact;
 #[cfg(feature = "build")]
 pub mod build;

@@ -1,5 +1,7 @@
 //! What the compiler is asked to do: the model's bytes, where its external data comes from, and the user's choices.
 
+mod map;
+
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -34,7 +36,7 @@ impl ModelSource {
     /// # Errors
     /// If the file cannot be read.
     pub fn open(name: &str, path: &Path) -> std::io::Result<ModelSource> {
-        let bytes = map_file(path)?;
+        let bytes = map::map_file(path)?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(ModelSource {
             name: name.to_owned(),
@@ -64,13 +66,8 @@ impl ExternalData for Folder {
         if !path.starts_with(&folder) {
             return Err(format!("\"{location}\" leads outside the model's folder"));
         }
-        map_file(&path).map_err(say)
+        map::map_file(&path).map_err(say)
     }
-}
-
-/// The file's bytes, mapped.
-fn map_file(path: &Path) -> std::io::Result<Bytes> {
-    std::fs::read(path).map(Bytes::from)
 }
 
 /// The value or bound of a symbolic dimension.
