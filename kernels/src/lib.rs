@@ -19,7 +19,10 @@ pub mod isa;
 pub mod math;
 pub mod matmul;
 pub mod movement;
+pub mod pool;
 pub mod reduce;
+pub mod select;
+pub mod sort;
 
 pub use half::{bf16, f16};
 pub use isa::vectorize;

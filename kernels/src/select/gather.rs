@@ -1,0 +1,104 @@
+//! Gather, GatherElements and GatherND.
+
+use super::{IndexError, each_element, offset, position, strides};
+use crate::element::Int;
+
+/// `y[o, k, ..] = x[o, indices[k], ..]`: `x` is `[outer, axis, inner]`, `y` is `[outer, indices, inner]`.
+///
+/// # Errors
+/// An index outside the axis; negative ones count from its end.
+///
+/// # Panics
+/// If a slice does not have its extents.
+pub fn gather<T: Copy, I: Int>(
+    outer: usize,
+    axis: usize,
+    inner: usize,
+    x: &[T],
+    indices: &[I],
+    y: &mut [T],
+) -> Result<(), IndexError> {
+    let count = indices.len();
+    assert!(
+        x.len() == outer * axis * inner && y.len() == outer * count * inner,
+        "a gather's slices do not have its extents"
+    );
+    for o in 0..outer {
+        let x = &x[o * axis * inner..(o + 1) * axis * inner];
+        let y = &mut y[o * count * inner..(o + 1) * count * inner];
+        if inner == 1 {
+            for (y, &index) in y.iter_mut().zip(indices) {
+                *y = x[position(index, axis)?];
+            }
+            continue;
+        }
+        for (k, &index) in indices.iter().enumerate() {
+            let at = position(index, axis)?;
+            y[k * inner..(k + 1) * inner].copy_from_slice(&x[at * inner..(at + 1) * inner]);
+        }
+    }
+    Ok(())
+}
+
+/// `y[i] = x[i with i[axis] = indices[i]]`: `x` has `dims`, `indices` and `y` have `index_dims`, of the same rank.
+///
+/// # Errors
+/// An index outside the axis; negative ones count from its end.
+///
+/// # Panics
+/// If a slice does not have its extents, or `index_dims` is larger than `dims` beside the axis.
+pub fn gather_elements<T: Copy, I: Int>(
+    dims: &[usize],
+    axis: usize,
+    index_dims: &[usize],
+    x: &[T],
+    indices: &[I],
+    y: &mut [T],
+) -> Result<(), IndexError> {
+    assert!(
+        x.len() == dims.iter().product()
+            && indices.len() == index_dims.iter().product()
+            && y.len() == indices.len(),
+        "a gather's slices do not have its extents"
+    );
+    let stride = dims[axis + 1..].iter().product::<usize>();
+    each_element(dims, axis, index_dims, |number, base| {
+        y[number] = x[base + position(indices[number], dims[axis])? * stride];
+        Ok(())
+    })
+}
+
+/// For each of `batch` tensors of `dims` and each index tuple of length `tuple`, copies the block that the tuple
+/// names: `indices` is `[batch, count, tuple]`, `y` is `[batch, count, dims[tuple..]]`.
+///
+/// # Errors
+/// An index outside its axis; negative ones count from the end.
+///
+/// # Panics
+/// If a slice does not have its extents.
+#[allow(clippy::too_many_arguments, reason = "three tensors with their extents")]
+pub fn gather_nd<T: Copy, I: Int>(
+    batch: usize,
+    dims: &[usize],
+    count: usize,
+    tuple: usize,
+    x: &[T],
+    indices: &[I],
+    y: &mut [T],
+) -> Result<(), IndexError> {
+    let whole = dims.iter().product::<usize>();
+    let block = dims[tuple..].iter().product::<usize>();
+    assert!(
+        x.len() == batch * whole
+            && indices.len() == batch * count * tuple
+            && y.len() == batch * count * block,
+        "a gather's slices do not have its extents"
+    );
+    let strides = strides(dims);
+    for number in 0..batch * count {
+        let at = offset(&indices[number * tuple..(number + 1) * tuple], &dims[..tuple], &strides)?;
+        let from = number / count * whole + at;
+        y[number * block..(number + 1) * block].copy_from_slice(&x[from..from + block]);
+    }
+    Ok(())
+}
