@@ -12,8 +12,8 @@ use crate::types::Origin;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What all calls together may add, in nodes, names, attribute elements and bytes of names.
-const MAX_COST: usize = 1 << 28;
-/// What one node costs; so many nodes at most: 1,048,576.
+const MAX_COST: usize = 1 << 26;
+/// What one node costs; so many nodes at most: 262,144.
 const NODE_COST: usize = 256;
 
 /// Domain, name and overload.
@@ -144,8 +144,10 @@ impl<'a> Builder<'a> {
                 + a.strings.iter().map(|s| 32 + s.len()).sum::<usize>()
         });
         let cost = NODE_COST + values * (32 + call.path.len()) + elements.sum::<usize>();
+        let reported = self.functions.cost > MAX_COST;
         match self.functions.afford(cost) {
             Ok(()) => true,
+            Err(_) if reported => false,
             Err(d) => {
                 self.diagnostics.report(d.at(&call.origin));
                 false
@@ -294,3 +296,6 @@ fn graph_cost(graph: &RawGraph) -> usize {
     });
     values + nodes.sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests;

@@ -456,3 +456,6 @@ pub struct FunctionProto {
     #[prost(message, repeated, tag = "12")]
     pub value_info: Vec<ValueInfoProto>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -251,3 +251,6 @@ fn attribute_type(attribute: &proto::AttributeProto) -> AttributeType {
     ];
     present.iter().find(|(there, _)| *there).map_or(AttributeType::Undefined, |(_, ty)| *ty)
 }
+
+#[cfg(test)]
+pub(in crate::import) mod tests;

@@ -213,3 +213,6 @@ fn truth_values(data: Bytes) -> Bytes {
     }
     data.iter().map(|&b| u8::from(b != 0)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,10 +117,12 @@ impl<'a> Builder<'a> {
             false => inputs.iter().map(|v| v.name.clone()).collect(),
         };
         self.initializers(proto, scope, &given, &mut draft);
-        let constant =
-            |v: &RawValue, d: &Draft| d.defined.contains(&v.name) || d.graph.failed.contains(&v.name);
+        let constants: HashSet<String> = match is_model {
+            true => draft.defined.iter().chain(&draft.graph.failed).cloned().collect(),
+            false => HashSet::new(),
+        };
         for input in inputs {
-            if is_model && constant(&input, &draft) {
+            if constants.contains(&input.name) {
                 continue;
             }
             if !draft.defined.insert(input.name.clone()) {
