@@ -53,6 +53,15 @@ pub enum Error {
     },
 }
 
+/// Checks that the dimension of an input is between `min` and `max`. `what` names both in the error.
+///
+/// # Errors
+/// [`Error::Dim`] if not.
+#[inline]
+pub const fn check_dim(what: &'static str, got: usize, min: usize, max: usize) -> Result<(), Error> {
+    if min <= got && got <= max { Ok(()) } else { Err(Error::Dim { what, min, max, got }) }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
