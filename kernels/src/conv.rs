@@ -10,7 +10,16 @@ pub mod generic;
 pub mod pack;
 pub mod reference;
 
+mod axis;
+mod band;
+mod implicit;
+#[cfg(test)]
+mod tests;
+
 use crate::epilogue::{Epilogue, span};
+use crate::matmul::lanes::Path;
+use axis::Axis;
+use implicit::Operands;
 
 pub use generic::{conv_generic, conv_transpose_generic};
 
@@ -61,14 +70,27 @@ impl ConvShape {
     }
 }
 
-/// How many floats of scratch [`conv_f32`] needs.
-pub const fn conv_scratch(_shape: &ConvShape) -> usize {
-    0
+/// How many floats of scratch [`conv_f32`] needs. Does not depend on the processor.
+pub fn conv_scratch(shape: &ConvShape) -> usize {
+    implicit::scratch(shape, &forward(shape))
 }
 
-/// How many floats of scratch [`conv_transpose_f32`] needs.
-pub const fn conv_transpose_scratch(_shape: &ConvShape) -> usize {
-    0
+/// How many floats of scratch [`conv_transpose_f32`] needs. Does not depend on the processor.
+pub fn conv_transpose_scratch(shape: &ConvShape) -> usize {
+    phases(shape).map(|axes| implicit::scratch(shape, &axes)).max().unwrap_or(0)
+}
+
+fn forward(shape: &ConvShape) -> [Axis; 3] {
+    [0, 1, 2].map(|i| Axis::forward(shape, i))
+}
+
+/// The phases of a transposed convolution: outputs that meet the same taps, and so form an ordinary convolution.
+fn phases(shape: &ConvShape) -> impl Iterator<Item = [Axis; 3]> {
+    let [sd, sh, sw] = shape.stride;
+    (0..sd * sh * sw).map(move |phase| {
+        let phases = [phase / (sh * sw), phase / sw % sh, phase % sw];
+        [0, 1, 2].map(|i| Axis::transposed(shape, i, phases[i]))
+    })
 }
 
 /// Convolution in f32: `y = epilogue(x * weights)`, weights as [`pack::pack_conv`] packs them.
@@ -86,9 +108,8 @@ pub fn conv_f32(
     scratch: &mut [f32],
     epilogue: &Epilogue<'_>,
 ) {
-    check(shape, x, x_pixel_stride, weights, y, y_pixel_stride, epilogue);
-    assert!(scratch.len() >= conv_scratch(shape), "scratch is too short");
-    reference::conv(shape, x, x_pixel_stride, weights, y, y_pixel_stride, epilogue);
+    let mut operands = Operands { x, x_pixel: x_pixel_stride, weights, y, y_pixel: y_pixel_stride, scratch };
+    conv_at(Path::current(), shape, &mut operands, epilogue);
 }
 
 /// Depthwise convolution in f32: as many groups as channels and filters, weights `[taps][channels]`.
@@ -105,8 +126,9 @@ pub fn depthwise_f32(
     epilogue: &Epilogue<'_>,
 ) {
     assert!(shape.groups == shape.channels && shape.filters == shape.channels, "not a depthwise convolution");
-    check(shape, x, x_pixel_stride, weights, y, y_pixel_stride, epilogue);
-    reference::depthwise(shape, x, x_pixel_stride, weights, y, y_pixel_stride, epilogue);
+    let scratch = &mut [];
+    let mut operands = Operands { x, x_pixel: x_pixel_stride, weights, y, y_pixel: y_pixel_stride, scratch };
+    depthwise_at(Path::current(), shape, &mut operands, epilogue);
 }
 
 /// Transposed convolution in f32, weights as [`pack::pack_conv_transpose`] packs them.
@@ -125,21 +147,35 @@ pub fn conv_transpose_f32(
     scratch: &mut [f32],
     epilogue: &Epilogue<'_>,
 ) {
-    check(shape, x, x_pixel_stride, weights, y, y_pixel_stride, epilogue);
-    assert!(scratch.len() >= conv_transpose_scratch(shape), "scratch is too short");
-    reference::conv_transpose(shape, x, x_pixel_stride, weights, y, y_pixel_stride, epilogue);
+    let mut operands = Operands { x, x_pixel: x_pixel_stride, weights, y, y_pixel: y_pixel_stride, scratch };
+    conv_transpose_at(Path::current(), shape, &mut operands, epilogue);
 }
 
-fn check(
-    shape: &ConvShape,
-    x: &[f32],
-    x_pixel_stride: usize,
-    weights: &[f32],
-    y: &[f32],
-    y_pixel_stride: usize,
-    epilogue: &Epilogue<'_>,
-) {
-    check_extents(shape, x.len(), x_pixel_stride, weights.len(), y.len(), y_pixel_stride);
+fn conv_at(path: Path, shape: &ConvShape, operands: &mut Operands<'_>, epilogue: &Epilogue<'_>) {
+    check(shape, operands, epilogue);
+    assert!(operands.scratch.len() >= conv_scratch(shape), "scratch is too short");
+    // SAFETY: all extents were checked.
+    unsafe { implicit::run(path, shape, &forward(shape), operands, epilogue) };
+}
+
+fn conv_transpose_at(path: Path, shape: &ConvShape, operands: &mut Operands<'_>, epilogue: &Epilogue<'_>) {
+    check(shape, operands, epilogue);
+    assert!(operands.scratch.len() >= conv_transpose_scratch(shape), "scratch is too short");
+    for axes in phases(shape) {
+        // SAFETY: all extents were checked.
+        unsafe { implicit::run(path, shape, &axes, operands, epilogue) };
+    }
+}
+
+fn depthwise_at(_path: Path, shape: &ConvShape, operands: &mut Operands<'_>, epilogue: &Epilogue<'_>) {
+    check(shape, operands, epilogue);
+    let Operands { x, x_pixel, weights, y, y_pixel, .. } = operands;
+    reference::depthwise(shape, x, *x_pixel, weights, y, *y_pixel, epilogue);
+}
+
+fn check(shape: &ConvShape, operands: &Operands<'_>, epilogue: &Epilogue<'_>) {
+    let Operands { x, x_pixel, weights, y, y_pixel, .. } = operands;
+    check_extents(shape, x.len(), *x_pixel, weights.len(), y.len(), *y_pixel);
     epilogue.check(shape.output_pixels(), shape.filters);
 }
 

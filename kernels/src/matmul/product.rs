@@ -50,12 +50,14 @@ pub(crate) struct RowMap {
     pub(crate) a: [usize; 3],
     /// Indices in the result between images, lines and rows.
     pub(crate) c: [usize; 3],
+    /// Index in the result of row 0.
+    pub(crate) c_first: usize,
 }
 
 impl RowMap {
     /// Row `r` of a matrix with a distance between rows, at index `r` of the result.
     pub(crate) const fn matrix(lda: usize) -> Self {
-        Self { line: usize::MAX, image: 1, a: [0, 0, lda], c: [0, 0, 1] }
+        Self { line: usize::MAX, image: 1, a: [0, 0, lda], c: [0, 0, 1], c_first: 0 }
     }
 
     /// Offset in the left operand and index in the result of some rows from `row` on.
@@ -66,7 +68,7 @@ impl RowMap {
         for out in out {
             *out = (
                 d * self.a[0] + h * self.a[1] + w * self.a[2],
-                d * self.c[0] + h * self.c[1] + w * self.c[2],
+                self.c_first + d * self.c[0] + h * self.c[1] + w * self.c[2],
             );
             w += 1;
             if w == self.line {
