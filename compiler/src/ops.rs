@@ -4,6 +4,7 @@
 //! operator ([`crate::ir::Op`]) has a shape rule, a meaning and a lowering, all in its room.
 
 pub mod map;
+pub mod movement;
 pub mod node;
 pub mod pointwise;
 pub mod shape;
@@ -32,7 +33,7 @@ pub struct OpDef {
 }
 
 /// Every room, in documentation order.
-static ROOMS: &[&[OpDef]] = &[pointwise::ROOM];
+static ROOMS: &[&[OpDef]] = &[pointwise::ROOM, movement::ROOM];
 
 /// Every ONNX operator, in documentation order.
 pub fn all() -> impl Iterator<Item = &'static OpDef> {

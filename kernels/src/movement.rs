@@ -8,7 +8,7 @@ mod pad;
 mod tests;
 mod transpose;
 
-pub use pad::{PadMode, pad};
+pub use pad::{PadMode, extend, pad};
 
 /// The largest rank of a strided copy.
 pub const MAX_RANK: usize = 16;

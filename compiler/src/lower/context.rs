@@ -111,6 +111,11 @@ impl<'a> LowerCx<'a> {
         dense
     }
 
+    /// The part of a larger buffer that output `i` must be written to, if there is one.
+    pub fn placed(&self, i: usize) -> Option<View> {
+        self.placed[self.node.outputs[i].0 as usize].clone()
+    }
+
     /// Where output `i` goes, with any strides. Only for operators that say `writes_strided`.
     pub fn output(&mut self, i: usize) -> View {
         let value = self.node.outputs[i];
@@ -146,7 +151,9 @@ impl<'a> LowerCx<'a> {
         match &self.placed[value.0 as usize] {
             Some(placed) => {
                 let placed = placed.clone();
-                self.copy(&view, &placed);
+                if !view.same_elements(&placed) {
+                    self.copy(&view, &placed);
+                }
                 self.views[value.0 as usize] = Some(placed);
             }
             None => self.views[value.0 as usize] = Some(view),

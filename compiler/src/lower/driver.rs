@@ -60,6 +60,7 @@ fn lower_outputs(graph: &Graph, program: &mut Program, views: &mut [Option<View>
         let buffer = program.buffer(view.buffer);
         let own = matches!(buffer.class, Class::Arena)
             && view.offset.is(0)
+            && buffer.len == ty.elements()
             && view.is_dense()
             && !program.outputs.iter().any(|p| p.buffer == view.buffer);
         let id = if own {

@@ -1,11 +1,128 @@
 //! Concatenation without copies: producers write straight into their part of the joined buffer.
+//!
+//! ```text
+//! %2 = Map[…](%0)      %3 = Conv(%1, …)      %4 = Concat { axis: 1 }(%2, %3)
+//! ```
+//! Here `%2` and `%3` are views into the buffer of `%4`, and the Concat has nothing left to do. Reshapes and transposes
+//! between the producer and the Concat are undone on the way; a Concat that feeds a Concat composes. A step never reads
+//! the buffer that it writes: where a producer would, its result stays in a buffer of its own.
 
 use super::view::View;
-use crate::ir::Graph;
-use crate::lir::Program;
+use crate::ir::{Def, Graph, NodeData, Value};
+use crate::lir::{Buffer, BufferId, Class, Program};
+use crate::ops::map::Map;
+use crate::ops::movement::{Broadcast, Concat, Reshape, Slice, Transpose};
+use crate::types::Dim;
 
 /// For each value that is written into a part of a larger buffer: where.
 pub(super) fn place(graph: &Graph, program: &mut Program) -> Vec<Option<View>> {
-    let _ = program;
-    vec![None; graph.value_count()]
+    let mut placement =
+        Placement { graph, placed: vec![None; graph.value_count()], uses: graph.use_counts() };
+    for (_, node) in graph.nodes().collect::<Vec<_>>().into_iter().rev() {
+        if let Some(concat) = node.is::<Concat>() {
+            placement.join(node, concat, program);
+        }
+    }
+    placement.separate();
+    placement.placed
+}
+
+struct Placement<'g> {
+    graph: &'g Graph,
+    placed: Vec<Option<View>>,
+    uses: Vec<usize>,
+}
+
+impl<'g> Placement<'g> {
+    /// Gives the inputs of a Concat their places.
+    fn join(&mut self, node: &'g NodeData, concat: &Concat, program: &mut Program) {
+        let output = node.outputs[0];
+        let data = self.graph.value(output);
+        let nested = self.placed[output.0 as usize].is_some();
+        let whole = self.placed[output.0 as usize].clone().unwrap_or_else(|| {
+            View::dense(BufferId(program.buffers.len() as u32), data.ty.dtype, &data.ty.shape)
+        });
+        let mut before = Dim::ZERO;
+        let mut any = false;
+        for &input in &node.inputs {
+            let extent = &self.graph.ty(input).shape[concat.axis];
+            any |= self.claim(input, &concat.part(&whole, &before, extent));
+            before = &before + extent;
+        }
+        if any && !nested {
+            program.buffers.push(Buffer {
+                dtype: data.ty.dtype,
+                len: data.ty.elements(),
+                class: Class::Arena,
+                name: data.name.clone().unwrap_or_default(),
+            });
+            self.placed[output.0 as usize] = Some(whole);
+        }
+    }
+
+    /// Places a value, if its producer can write there.
+    fn claim(&mut self, value: Value, view: &View) -> bool {
+        let Def::Node(id, output) = self.graph.value(value).def else { return false };
+        let taken = self.placed[value.0 as usize].is_some()
+            || output != 0
+            || self.graph.outputs.iter().any(|(_, v)| *v == value);
+        if taken {
+            return false;
+        }
+        let node = self.graph.node(id);
+        let placed = if let Some(before) = undone(self.graph, node, view) {
+            // A reshape that has to copy copies to the place.
+            self.claim(node.inputs[0], &before)
+                || (node.is::<Reshape>().is_some() && self.uses[value.0 as usize] == 1)
+        } else {
+            node.op.writes_strided()
+        };
+        if placed {
+            self.placed[value.0 as usize] = Some(view.clone());
+        }
+        placed
+    }
+
+    /// Takes the place back from results whose producer reads the buffer that it would write.
+    fn separate(&mut self) {
+        let mut lives: Vec<Option<BufferId>> = vec![None; self.graph.value_count()];
+        for (_, node) in self.graph.nodes() {
+            let output = node.outputs[0];
+            let own = self.placed[output.0 as usize].as_ref().map(|v| v.buffer);
+            let reads_own = own.is_some() && node.reads().any(|v| lives[v.0 as usize] == own);
+            if reads_own && node.is::<Concat>().is_none() && !self.is_view_in_place(node) {
+                self.placed[output.0 as usize] = None;
+            }
+            lives[output.0 as usize] = match &self.placed[output.0 as usize] {
+                Some(view) => Some(view.buffer),
+                None if is_view(node) => lives[node.inputs[0].0 as usize],
+                None => None,
+            };
+        }
+    }
+
+    /// Whether a node only renames what its input has put in place already.
+    fn is_view_in_place(&self, node: &NodeData) -> bool {
+        let at = |v: Value| self.placed[v.0 as usize].as_ref();
+        let (Some(input), Some(output)) = (at(node.inputs[0]), at(node.outputs[0])) else { return false };
+        undone(self.graph, node, output).is_some_and(|before| before.same_elements(input))
+    }
+}
+
+/// Where the input of a reshape or transpose must be for its result to be at `view`.
+fn undone(graph: &Graph, node: &NodeData, view: &View) -> Option<View> {
+    if let Some(transpose) = node.is::<Transpose>() {
+        return Some(view.permuted(&Transpose::inverse(&transpose.perm)));
+    }
+    node.is::<Reshape>()?;
+    view.reshaped(&graph.ty(node.inputs[0]).shape)
+}
+
+/// Whether the result is, or may be, where the input is.
+fn is_view(node: &NodeData) -> bool {
+    node.is::<Reshape>().is_some()
+        || node.is::<Transpose>().is_some()
+        || node.is::<Slice>().is_some()
+        || node.is::<Broadcast>().is_some()
+        || node.is::<Map>().is_some_and(|m| m.expr.as_identity().is_some())
 }

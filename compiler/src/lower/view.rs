@@ -35,6 +35,15 @@ impl View {
         self.shape.iter().zip(&self.strides).zip(&dense).all(|((extent, s), d)| extent.is(1) || s == d)
     }
 
+    /// Whether both are the same elements under the same shape.
+    pub fn same_elements(&self, other: &View) -> bool {
+        let strides = || self.shape.iter().zip(&self.strides).zip(&other.strides);
+        self.buffer == other.buffer
+            && self.offset == other.offset
+            && self.shape == other.shape
+            && strides().all(|((extent, a), b)| extent.is(1) || a == b)
+    }
+
     /// The elements as one slice, if they lie side by side.
     pub fn place(&self) -> Option<Place> {
         self.is_dense().then(|| Place {

@@ -113,6 +113,21 @@ pub fn pad<T: Copy>(
     }
 }
 
+/// [`pad`] in a mode that shows only elements of `x`.
+///
+/// # Panics
+/// As [`pad`] does.
+pub fn extend<T: Copy + Default>(
+    mode: PadMode,
+    x_dims: &[usize],
+    begin: &[isize],
+    y_dims: &[usize],
+    x: &[T],
+    y: &mut [T],
+) {
+    pad(mode, x_dims, begin, y_dims, T::default(), x, y);
+}
+
 fn pad_row<T: Copy>(mode: PadMode, axis: Axis, block: usize, value: T, x: &[T], y: &mut [T]) {
     let inside = |at: isize| at.clamp(0, axis.y as isize) as usize;
     let (from, to) = (inside(axis.low + axis.begin), inside(axis.high + axis.begin));
