@@ -13,14 +13,17 @@
 extern crate std;
 
 pub mod conv;
+pub mod dft;
 pub mod element;
 pub mod epilogue;
 pub mod isa;
+pub mod lrn;
 pub mod math;
 pub mod matmul;
 pub mod movement;
 pub mod pool;
 pub mod reduce;
+pub mod resize;
 pub mod select;
 pub mod sort;
 
