@@ -12,6 +12,7 @@ pub mod reference;
 
 mod axis;
 mod band;
+pub(crate) mod depthwise;
 mod implicit;
 #[cfg(test)]
 mod tests;
@@ -167,10 +168,10 @@ fn conv_transpose_at(path: Path, shape: &ConvShape, operands: &mut Operands<'_>,
     }
 }
 
-fn depthwise_at(_path: Path, shape: &ConvShape, operands: &mut Operands<'_>, epilogue: &Epilogue<'_>) {
+fn depthwise_at(path: Path, shape: &ConvShape, operands: &mut Operands<'_>, epilogue: &Epilogue<'_>) {
     check(shape, operands, epilogue);
-    let Operands { x, x_pixel, weights, y, y_pixel, .. } = operands;
-    reference::depthwise(shape, x, *x_pixel, weights, y, *y_pixel, epilogue);
+    // SAFETY: all extents were checked.
+    unsafe { depthwise::run(path, shape, operands, epilogue) };
 }
 
 fn check(shape: &ConvShape, operands: &Operands<'_>, epilogue: &Epilogue<'_>) {

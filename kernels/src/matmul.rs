@@ -19,14 +19,14 @@ pub(crate) mod lanes;
 pub(crate) mod product;
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(crate) mod avx512;
 mod dot;
 #[cfg(target_arch = "aarch64")]
-mod neon;
+pub(crate) mod neon;
 #[cfg(not(target_arch = "aarch64"))]
-mod portable;
+pub(crate) mod portable;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -132,7 +132,6 @@ fn matmul_f32_at(
             unsafe { product.run_dots(path, k, lda, data.as_ptr(), ldb) }
         }
         Rhs::Columns { data, ldb, scratch } => {
-            product.b = scratch.as_ptr();
             for from in (0..n).step_by(COLUMNS_BLOCK) {
                 let columns = COLUMNS_BLOCK.min(n - from);
                 for panel in (0..columns).step_by(PANEL) {
@@ -140,6 +139,7 @@ fn matmul_f32_at(
                     let source = &data[(from + panel) * ldb..];
                     transpose::pack(path, source, ldb, w, k, &mut scratch[panel * k..(panel + w) * k]);
                 }
+                product.b = scratch.as_ptr();
                 (product.n, product.b_step_part, product.column) = (columns, columns % PANEL, from);
                 // SAFETY: as above, and the columns of this block are packed in `scratch`.
                 unsafe { product.run(path) }

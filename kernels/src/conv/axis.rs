@@ -85,8 +85,43 @@ impl Axis {
         reach > 0 && (self.base < 0 || self.base as usize + reach > self.inputs)
     }
 
+    /// The taps of output `o` that lie inside of the input.
+    #[inline]
+    pub(crate) fn cut(&self, o: usize) -> Cut {
+        let start = (o * self.step) as isize + self.base;
+        let end = start + (self.taps.saturating_sub(1) * self.hop) as isize;
+        if start >= 0 && end < self.inputs as isize {
+            return Cut { first: 0, taps: self.taps, input: start as usize };
+        }
+        let first = (-start).max(0).unsigned_abs().div_ceil(self.hop.max(1)).min(self.taps);
+        let input = start + (first * self.hop) as isize;
+        let room = (self.inputs as isize - input).max(0).unsigned_abs();
+        let taps = room.div_ceil(self.hop.max(1)).min(self.taps - first);
+        Cut { first, taps, input: if taps == 0 { 0 } else { input as usize } }
+    }
+
+    /// The outputs whose taps all lie inside of the input.
+    pub(crate) fn whole(&self) -> core::ops::Range<usize> {
+        let first = (-self.base).max(0).unsigned_abs().div_ceil(self.step);
+        let reach = self.reach(1).max(1) as isize;
+        let last = self.inputs as isize - reach - self.base;
+        let end = if last < 0 { 0 } else { last.unsigned_abs() / self.step + 1 };
+        first..end.min(self.outputs)
+    }
+
     /// The number of tap `j` among all taps.
     pub(crate) fn tap(&self, j: usize) -> usize {
         self.tap_first.wrapping_add_signed(j as isize * self.tap_step)
     }
+}
+
+/// The taps of one output that lie inside of the input: neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// The first.
+    pub(crate) first: usize,
+    /// How many.
+    pub(crate) taps: usize,
+    /// The input that the first meets.
+    pub(crate) input: usize,
 }

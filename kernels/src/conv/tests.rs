@@ -213,17 +213,17 @@ fn sweep(kind: Kind, count: usize) {
 
 #[test]
 fn dense_windows() {
-    sweep(Kind::Dense, 250);
+    sweep(Kind::Dense, 120);
 }
 
 #[test]
 fn depthwise_windows() {
-    sweep(Kind::Depthwise, 250);
+    sweep(Kind::Depthwise, 120);
 }
 
 #[test]
 fn transposed_windows() {
-    sweep(Kind::Transposed, 250);
+    sweep(Kind::Transposed, 120);
 }
 
 #[test]

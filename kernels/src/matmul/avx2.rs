@@ -1,9 +1,10 @@
 //! Tiles with AVX2 and FMA: a panel row is two registers.
 
 use super::dot::{self, COLUMNS, Dot};
-use super::lanes::{Form, Lanes, by_rows};
+use super::lanes::{Form, Lanes, by_pixels, by_rows};
 use super::tile::{self, Tile};
 use super::transpose;
+use crate::conv::depthwise::{self, Block};
 use core::arch::x86_64::*;
 
 /// AVX2 and FMA.
@@ -28,6 +29,7 @@ impl Lanes for Avx2 {
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 2;
     const STREAM: usize = 2;
+    const PIXELS: usize = 4;
 
     #[inline(always)]
     unsafe fn mask(w: usize) -> [__m256i; 2] {
@@ -140,6 +142,16 @@ impl Lanes for Avx2 {
         }
         // SAFETY: passed on to the caller, who has AVX2 and FMA.
         unsafe { run(job) }
+    }
+
+    unsafe fn depthwise(pixels: usize, block: &Block<'_>) {
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn run<const P: usize, const V: usize>(block: &Block<'_>) {
+            // SAFETY: passed on to the caller.
+            unsafe { depthwise::pixels::<Avx2, P, V>(block) }
+        }
+        // SAFETY: passed on to the caller, who has AVX2 and FMA.
+        unsafe { by_pixels!(pixels, run, block; 1 x 4, 2 x 2, 3 x 1, 4 x 1) }
     }
 
     unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32) {

@@ -1,9 +1,10 @@
 //! Tiles with AVX-512: a panel row is one register.
 
 use super::dot::{self, COLUMNS, Dot};
-use super::lanes::{Form, Lanes, by_rows};
+use super::lanes::{Form, Lanes, by_pixels, by_rows};
 use super::tile::{self, Tile};
 use super::transpose;
+use crate::conv::depthwise::{self, Block};
 use core::arch::x86_64::*;
 
 /// AVX-512 F, VL, BW, DQ.
@@ -17,6 +18,7 @@ impl Lanes for Avx512 {
     const PANELS: usize = 2;
     const STREAM_ROWS: usize = 4;
     const STREAM: usize = 4;
+    const PIXELS: usize = 8;
 
     #[inline(always)]
     unsafe fn mask(w: usize) -> __mmask16 {
@@ -108,6 +110,16 @@ impl Lanes for Avx512 {
         }
         // SAFETY: passed on to the caller, who has AVX-512.
         unsafe { run(job) }
+    }
+
+    unsafe fn depthwise(pixels: usize, block: &Block<'_>) {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        unsafe fn run<const P: usize, const V: usize>(block: &Block<'_>) {
+            // SAFETY: passed on to the caller.
+            unsafe { depthwise::pixels::<Avx512, P, V>(block) }
+        }
+        // SAFETY: passed on to the caller, who has AVX-512.
+        unsafe { by_pixels!(pixels, run, block; 1 x 4, 2 x 4, 3 x 4, 4 x 4, 5 x 2, 6 x 2, 7 x 2, 8 x 2) }
     }
 
     unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32) {

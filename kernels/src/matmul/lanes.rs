@@ -2,6 +2,7 @@
 
 use super::dot::{COLUMNS, Dot};
 use super::tile::Tile;
+use crate::conv::depthwise::Block;
 use crate::isa::{self, Level};
 
 /// Rows of the tallest register tile of any instruction set.
@@ -24,6 +25,9 @@ pub(crate) trait Lanes {
     const STREAM_ROWS: usize;
     /// Panels of a tile of so few rows.
     const STREAM: usize;
+
+    /// Most pixels of a register block of a depthwise convolution.
+    const PIXELS: usize;
 
     /// The first `w` lanes, `1 <= w <= 16`.
     unsafe fn mask(w: usize) -> Self::Mask;
@@ -52,6 +56,8 @@ pub(crate) trait Lanes {
     unsafe fn tile(form: Form, rows: usize, tile: &Tile<'_>);
     /// [`super::dot::dot`], compiled for this instruction set.
     unsafe fn dot(dot: &Dot) -> [f32; COLUMNS];
+    /// [`crate::conv::depthwise::pixels`] of up to [`Self::PIXELS`] pixels, compiled for this instruction set.
+    unsafe fn depthwise(pixels: usize, block: &Block<'_>);
     /// [`super::transpose::panel`], compiled for this instruction set.
     unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32);
 }
@@ -77,6 +83,17 @@ macro_rules! by_rows {
     };
 }
 pub(crate) use by_rows;
+
+/// Calls `run::<pixels, vectors>(block)` for a run-time number of pixels out of those listed.
+macro_rules! by_pixels {
+    ($pixels:expr, $run:ident, $block:expr; $($listed:literal x $vectors:literal),*) => {
+        match $pixels {
+            $($listed => $run::<$listed, $vectors>($block),)*
+            pixels => unreachable!("no block of {pixels} pixels"),
+        }
+    };
+}
+pub(crate) use by_pixels;
 
 /// A level that this processor has: proof that its instructions may be used.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,10 @@
 //! Tiles with NEON: a panel row is four registers.
 
 use super::dot::{self, COLUMNS, Dot};
-use super::lanes::{Form, Lanes, by_rows};
+use super::lanes::{Form, Lanes, by_pixels, by_rows};
 use super::tile::{self, Tile};
 use super::transpose;
+use crate::conv::depthwise::{self, Block};
 use core::arch::aarch64::*;
 
 /// NEON, which every aarch64 target has.
@@ -17,6 +18,7 @@ impl Lanes for Neon {
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 1;
     const STREAM: usize = 2;
+    const PIXELS: usize = 4;
 
     #[inline(always)]
     unsafe fn mask(w: usize) -> usize {
@@ -131,6 +133,15 @@ impl Lanes for Neon {
     unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {
         // SAFETY: passed on to the caller.
         unsafe { dot::dot::<Self>(job) }
+    }
+
+    unsafe fn depthwise(pixels: usize, block: &Block<'_>) {
+        unsafe fn run<const P: usize, const V: usize>(block: &Block<'_>) {
+            // SAFETY: passed on to the caller.
+            unsafe { depthwise::pixels::<Neon, P, V>(block) }
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { by_pixels!(pixels, run, block; 1 x 2, 2 x 2, 3 x 1, 4 x 1) }
     }
 
     unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32) {

@@ -1,9 +1,10 @@
 //! Tiles in plain Rust: arrays of 16 floats, which the compiler vectorises for the target's baseline.
 
 use super::dot::{self, COLUMNS, Dot};
-use super::lanes::{Form, Lanes, by_rows};
+use super::lanes::{Form, Lanes, by_pixels, by_rows};
 use super::tile::{self, Tile};
 use super::transpose;
+use crate::conv::depthwise::{self, Block};
 
 /// The target's baseline.
 pub(crate) struct Portable;
@@ -15,6 +16,7 @@ impl Lanes for Portable {
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 1;
     const STREAM: usize = 1;
+    const PIXELS: usize = 2;
 
     #[inline(always)]
     unsafe fn mask(w: usize) -> usize {
@@ -109,6 +111,15 @@ impl Lanes for Portable {
     unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {
         // SAFETY: passed on to the caller.
         unsafe { dot::dot::<Self>(job) }
+    }
+
+    unsafe fn depthwise(pixels: usize, block: &Block<'_>) {
+        unsafe fn run<const P: usize, const V: usize>(block: &Block<'_>) {
+            // SAFETY: passed on to the caller.
+            unsafe { depthwise::pixels::<Portable, P, V>(block) }
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { by_pixels!(pixels, run, block; 1 x 1, 2 x 1) }
     }
 
     unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32) {
