@@ -14,6 +14,8 @@ pub mod artifact;
 pub mod build;
 pub mod diag;
 pub mod expr;
+#[cfg(feature = "cli")]
+pub mod harness;
 pub mod import;
 pub mod ir;
 pub mod lir;

@@ -1,0 +1,82 @@
+use super::super::{Cache, exec};
+use super::*;
+use crate::report::{Port, Report};
+use crate::types::{DType, Tensor};
+
+/// Doubles its input, or does whatever `body` says with the elements `x` and the state `y`.
+fn unit(body: &str) -> Unit {
+    let source = format!(
+        "pub struct Inputs<'a> {{ pub x: &'a [f32; 2] }}
+        pub struct Outputs<'a> {{ pub y: &'a [f32; 2] }}
+        pub struct Model {{ y: [f32; 2] }}
+        impl Model {{
+            pub fn new() -> Model {{ Model {{ y: [0.0; 2] }} }}
+            pub fn run(&mut self, inputs: Inputs<'_>) -> Result<Outputs<'_>, String> {{
+                let (x, y) = (inputs.x, &mut self.y);
+                {body}
+                Ok(Outputs {{ y: &self.y }})
+            }}
+        }}"
+    );
+    let port = |name: &str| Port {
+        name: name.to_owned(),
+        field: name.to_owned(),
+        dtype: DType::F32,
+        shape: vec!["2".to_owned()],
+        fixed: Some(vec![2]),
+    };
+    let report = Report { inputs: vec![port("x")], outputs: vec![port("y")], ..Report::default() };
+    Unit {
+        source: format!("pub mod model {{\n{source}\n}}\n{}", glue::drive(&report)),
+        blob: Vec::new(),
+        blob_hash: "0".repeat(32),
+    }
+}
+
+/// One group holds models that work, that rustc refuses, that crash, hang and change: each shows what it is.
+#[test]
+fn bad_models_do_not_hide_good_ones() {
+    let cache = Cache::open().unwrap();
+    let units = [
+        unit("*y = x.map(|v| 2.0 * v);"),
+        unit("let broken: u32 = x;"),
+        unit("panic!(\"as asked\");"),
+        unit("loop { std::hint::black_box(&x); }"),
+        unit("y[0] += x[0];"),
+        unit("return Err(\"no\".to_owned());"),
+        unit("*y = *x; fn wrong() -> NoSuchType {}"),
+    ];
+    // Another cache key in every run, so that everything is built.
+    let progress = |_: &str| {};
+    let mut builder = Builder::new(&cache, Profile::Quick, &progress).unwrap();
+    builder.stamp = Digest::new().with(&builder.stamp).with(std::process::id().to_le_bytes()).hex();
+    let placed = builder.build(&units, vec![(0..units.len()).collect()]).unwrap();
+    let input = [Tensor::from_f32s(vec![2], &[1.5, -2.0])];
+    let run = |i: usize| {
+        let placed = placed[i].as_ref().unwrap_or_else(|e| panic!("{i}: {e}"));
+        exec::run(&cache, placed, &input, Duration::from_secs(2))
+    };
+    let good = run(0).unwrap();
+    assert!(good.stable);
+    assert_eq!(good.outputs, [Tensor::from_f32s(vec![2], &[3.0, -4.0])]);
+    assert!(placed[1].as_ref().unwrap_err().contains("mismatched types"));
+    assert!(placed[6].as_ref().unwrap_err().contains("NoSuchType"));
+    let crashed = run(2).unwrap_err().to_string();
+    assert!(crashed.contains("as asked"), "{crashed}");
+    assert!(matches!(run(3), Err(exec::Failure::TimedOut(_))));
+    assert!(!run(4).unwrap().stable);
+    assert_eq!(run(5).unwrap_err(), exec::Failure::Refused("no".to_owned()));
+
+    let file = cache.temporary(".in").unwrap();
+    std::fs::write(&file, exec::encode(&input)).unwrap();
+    let timed = exec::bench(&cache, placed[0].as_ref().unwrap(), &file, 5, Duration::from_secs(60)).unwrap();
+    std::fs::remove_file(file).unwrap();
+    assert!(timed["runs"].as_u64().unwrap() >= 5 && timed["median_us"].as_f64().unwrap() < 1e5, "{timed}");
+    assert!(timed["peak_rss_bytes"].as_u64().unwrap() > 0, "{timed}");
+    let again = builder.build(&units, vec![(0..units.len()).collect()]).unwrap();
+    assert_eq!(again, placed);
+    for placed in placed.into_iter().flatten() {
+        // The models share a program.
+        let _ = std::fs::remove_file(placed.binary);
+    }
+}
