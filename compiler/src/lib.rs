@@ -12,6 +12,8 @@
 pub mod artifact;
 #[cfg(feature = "build")]
 pub mod build;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod diag;
 pub mod expr;
 #[cfg(feature = "cli")]

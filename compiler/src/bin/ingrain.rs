@@ -1,0 +1,5 @@
+//! The command `ingrain`.
+
+fn main() -> std::process::ExitCode {
+    ingrain_compiler::cli::main()
+}

@@ -1,0 +1,123 @@
+//! The command line: `ingrain compile | inspect | run | test | bench`.
+//!
+//! Results go to the standard output, progress and errors to the standard error. The exit status is 0 if all is well, 1
+//! if a model is refused, fails or is wrong, and 2 if the command itself cannot be carried out.
+
+mod bench;
+mod compile;
+mod inspect;
+mod run;
+mod subject;
+mod terminal;
+mod test;
+
+use crate::harness::bind::Dims;
+use crate::options::DimBinding;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Ahead-of-time compiler from ONNX to specialised Rust.
+#[derive(Parser)]
+#[command(name = "ingrain", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Compile(compile::Args),
+    Inspect(inspect::Args),
+    Run(run::Args),
+    Test(test::Args),
+    Bench(bench::Args),
+}
+
+/// Why a command ends early: the exit status and what to tell.
+struct Stop {
+    status: u8,
+    message: String,
+}
+
+impl Stop {
+    /// A model is refused.
+    fn refused(message: impl Into<String>) -> Stop {
+        Stop { status: 1, message: message.into() }
+    }
+}
+
+impl From<String> for Stop {
+    /// The command cannot be carried out.
+    fn from(message: String) -> Stop {
+        Stop { status: 2, message }
+    }
+}
+
+/// Does what the process's arguments say.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Compile(args) => compile::main(&args),
+        Command::Inspect(args) => inspect::main(&args),
+        Command::Run(args) => run::main(&args),
+        Command::Test(args) => test::main(&args),
+        Command::Bench(args) => bench::main(&args),
+    };
+    match outcome {
+        Ok(status) => status,
+        Err(stop) => {
+            terminal::complain(&stop.message);
+            ExitCode::from(stop.status)
+        }
+    }
+}
+
+/// Bindings of symbolic dimensions on the command line.
+#[derive(clap::Args, Clone)]
+struct DimArgs {
+    /// The size of a symbolic dimension (`batch=1`) or its range (`seq=1..=512`). May be given several times
+    #[arg(long = "dim", value_name = "NAME=VALUE|LO..=HI", value_parser = parse_dim)]
+    dims: Vec<(String, DimBinding)>,
+}
+
+impl DimArgs {
+    fn get(&self) -> Dims {
+        self.dims.iter().cloned().collect()
+    }
+}
+
+fn parse_dim(text: &str) -> Result<(String, DimBinding), String> {
+    let wrong = || format!("\"{text}\" is neither NAME=VALUE nor NAME=LO..=HI");
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    let size = |text: &str| text.trim().parse::<i64>().ok().filter(|&v| v >= 0);
+    let binding = match value.split_once("..=") {
+        Some((lo, hi)) => {
+            let (lo, hi) = (size(lo).ok_or_else(wrong)?, size(hi).ok_or_else(wrong)?);
+            if lo > hi {
+                return Err(format!("the range {value} of {name} is empty"));
+            }
+            DimBinding::Range(lo, hi)
+        }
+        None => DimBinding::Fixed(size(value).ok_or_else(wrong)?),
+    };
+    if name.is_empty() { Err(wrong()) } else { Ok((name.to_owned(), binding)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dims_are_values_or_ranges() {
+        assert_eq!(parse_dim("batch=1"), Ok(("batch".to_owned(), DimBinding::Fixed(1))));
+        assert_eq!(parse_dim("seq=1..=512"), Ok(("seq".to_owned(), DimBinding::Range(1, 512))));
+        for bad in ["batch", "=1", "n=", "n=x", "n=-1", "n=3..=2", "n=1..4", "n=..=4"] {
+            assert!(parse_dim(bad).is_err(), "{bad}");
+        }
+    }
+}

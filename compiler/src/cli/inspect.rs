@@ -1,0 +1,310 @@
+//! `ingrain inspect`: what a model is, what it costs, and what stands in the way.
+
+use super::subject::{self, Subject};
+use super::terminal::{self, Progress, bytes, count, heading};
+use super::{DimArgs, Stop};
+use crate::harness::{Interface, Refusal, compile_file};
+use crate::options::{DimBinding, Options};
+use crate::report::{Port, Report};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Say what models are and what they cost
+///
+/// Symbolic dimensions that --dim leaves open take the sizes of the first data set beside the model if MODEL is a folder
+/// with test data, else 1.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// ONNX files, or folders that hold a model.onnx
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<PathBuf>,
+    #[command(flatten)]
+    dims: DimArgs,
+    /// Print JSON: an object for one model, an array for several
+    #[arg(long)]
+    json: bool,
+    /// Print the graph as text after this pass (`lower` and `plan` name the later stages)
+    #[arg(long, value_name = "PASS")]
+    dump_after: Vec<String>,
+}
+
+/// All that is known of a model.
+#[derive(Serialize)]
+struct Facts {
+    model: String,
+    opset: Option<i64>,
+    inputs: Vec<PortFacts>,
+    outputs: Vec<PortFacts>,
+    dims: Vec<DimFacts>,
+    /// Symbols whose sizes nothing decides, and that were taken to be 1.
+    assumed_dims: Vec<String>,
+    operators: BTreeMap<String, usize>,
+    steps: Vec<StepFacts>,
+    context_bytes: u64,
+    context_lower_bound_bytes: u64,
+    unique_initializer_bytes: u64,
+    stored_weight_bytes: u64,
+    macs: u64,
+    compile_ms: f64,
+    unsupported: Vec<ProblemFacts>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    dumps: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct PortFacts {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    dtype: String,
+    shape: Vec<ExtentFacts>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ExtentFacts {
+    Number(u64),
+    Text(String),
+}
+
+#[derive(Serialize)]
+struct DimFacts {
+    name: String,
+    min: i64,
+    max: i64,
+}
+
+#[derive(Serialize)]
+struct StepFacts {
+    what: String,
+    origins: Vec<String>,
+    macs: u64,
+}
+
+#[derive(Serialize)]
+struct ProblemFacts {
+    code: String,
+    message: String,
+    node: Option<String>,
+    index: Option<u64>,
+    operator: Option<String>,
+    notes: Vec<String>,
+    help: Option<String>,
+}
+
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
+    let mut all = Vec::new();
+    let mut refused = false;
+    for path in &args.models {
+        let progress = Progress::new(&format!("compiling {}", path.display()));
+        let inspected = inspect(path, args);
+        drop(progress);
+        let (facts, refusal) = match inspected {
+            Ok(inspected) => inspected,
+            // The other models still count.
+            Err(stop) if args.models.len() > 1 => {
+                terminal::complain(&stop.message);
+                refused = true;
+                continue;
+            }
+            Err(stop) => return Err(stop),
+        };
+        refused |= refusal.is_some();
+        if args.json {
+            all.push(facts);
+        } else {
+            print(&facts);
+            if let Some(refusal) = refusal {
+                terminal::complain(&refusal.to_string());
+            }
+        }
+    }
+    if args.json {
+        let json = if args.models.len() == 1 {
+            serde_json::to_string(&all.pop())
+        } else {
+            serde_json::to_string(&all)
+        };
+        println!("{}", json.map_err(|e| format!("error: cannot write JSON: {e}"))?);
+    }
+    Ok(if refused { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn inspect(path: &Path, args: &Args) -> Result<(Facts, Option<Refusal>), Stop> {
+    let subject = Subject::at(path)?;
+    let refuse = |e: String| Stop::refused(format!("error: {}: {e}", subject.model.display()));
+    let interface = Interface::open(&subject.model).map_err(refuse)?;
+    let set = subject.first_set(&interface).map_err(|e| refuse(e.to_string()))?;
+    let mut dims = args.dims.get();
+    let assumed = subject::bind_rest(&interface, set.as_ref(), &mut dims).map_err(refuse)?;
+    let options = Options { dims, dump_after: args.dump_after.clone() };
+    let compiled = compile_file(&subject.model, &options, LIMIT);
+    Ok(match compiled {
+        Ok(compiled) => {
+            let facts = of_report(subject.name, &compiled.report, assumed, compiled.time);
+            (facts, None)
+        }
+        Err(refusal) => (of_interface(subject.name, &interface, &options, assumed, &refusal), Some(refusal)),
+    })
+}
+
+fn of_report(model: String, report: &Report, assumed_dims: Vec<String>, time: Duration) -> Facts {
+    let port = |port: &Port| PortFacts {
+        name: port.name.clone(),
+        field: Some(port.field.clone()),
+        dtype: port.dtype.name().to_owned(),
+        shape: port.shape.iter().map(|s| extent(s)).collect(),
+    };
+    let steps = report.steps.iter().map(|s| StepFacts {
+        what: s.what.clone(),
+        origins: s.origins.clone(),
+        macs: s.macs,
+    });
+    Facts {
+        model,
+        opset: Some(report.opset),
+        inputs: report.inputs.iter().map(port).collect(),
+        outputs: report.outputs.iter().map(port).collect(),
+        dims: report
+            .dims
+            .iter()
+            .map(|(name, min, max)| DimFacts { name: name.clone(), min: *min, max: *max })
+            .collect(),
+        assumed_dims,
+        operators: report.operators.iter().cloned().collect(),
+        steps: steps.collect(),
+        context_bytes: report.context_bytes,
+        context_lower_bound_bytes: report.context_lower_bound_bytes,
+        unique_initializer_bytes: report.unique_initializer_bytes,
+        stored_weight_bytes: report.stored_weight_bytes,
+        macs: report.macs,
+        compile_ms: time.as_secs_f64() * 1e3,
+        unsupported: Vec::new(),
+        dumps: report.dumps.iter().cloned().collect(),
+    }
+}
+
+/// What is known of a model that is not compiled.
+fn of_interface(
+    model: String,
+    interface: &Interface,
+    options: &Options,
+    assumed_dims: Vec<String>,
+    refusal: &Refusal,
+) -> Facts {
+    let port = |declared: &crate::harness::interface::Declared| PortFacts {
+        name: declared.name.clone(),
+        field: None,
+        dtype: declared.dtype().map_or_else(|| declared.type_text(), |d| d.name().to_owned()),
+        shape: declared.shape_text().iter().map(|s| extent(s)).collect(),
+    };
+    let dims = options.dims.iter().map(|(name, binding)| match *binding {
+        DimBinding::Fixed(v) => DimFacts { name: name.clone(), min: v, max: v },
+        DimBinding::Range(min, max) => DimFacts { name: name.clone(), min, max },
+    });
+    Facts {
+        model,
+        opset: None,
+        inputs: interface.required().map(port).collect(),
+        outputs: interface.outputs.iter().map(port).collect(),
+        dims: dims.collect(),
+        assumed_dims,
+        operators: interface.operators.iter().cloned().collect(),
+        steps: Vec::new(),
+        context_bytes: 0,
+        context_lower_bound_bytes: 0,
+        unique_initializer_bytes: 0,
+        stored_weight_bytes: 0,
+        macs: 0,
+        compile_ms: 0.0,
+        unsupported: problems(refusal),
+        dumps: BTreeMap::new(),
+    }
+}
+
+fn problems(refusal: &Refusal) -> Vec<ProblemFacts> {
+    let Refusal::Diagnosed(diagnostics) = refusal else {
+        return vec![ProblemFacts {
+            code: "E099".to_owned(),
+            message: refusal.to_string(),
+            node: None,
+            index: None,
+            operator: None,
+            notes: Vec::new(),
+            help: None,
+        }];
+    };
+    let facts = diagnostics.iter().map(|d| ProblemFacts {
+        code: format!("E{:03}", d.code as u32),
+        message: d.message.clone(),
+        node: d.origin.as_ref().map(|o| o.name.to_string()),
+        index: d.origin.as_ref().map(|o| o.index as u64),
+        operator: d.origin.as_ref().map(|o| o.op.to_string()),
+        notes: d.notes.clone(),
+        help: d.help.clone(),
+    });
+    facts.collect()
+}
+
+fn extent(text: &str) -> ExtentFacts {
+    text.parse().map_or_else(|_| ExtentFacts::Text(text.to_owned()), ExtentFacts::Number)
+}
+
+fn print(facts: &Facts) {
+    println!("{}", heading(&facts.model));
+    for (what, ports) in [("input", &facts.inputs), ("output", &facts.outputs)] {
+        for port in ports {
+            let shape: Vec<String> = port.shape.iter().map(ExtentFacts::text).collect();
+            println!("  {what:6} {}: {}[{}]", port.name, port.dtype, shape.join(","));
+        }
+    }
+    for dim in &facts.dims {
+        println!("  dim    {}: {}..={}", dim.name, dim.min, dim.max);
+    }
+    if !facts.assumed_dims.is_empty() {
+        println!("  assumed to be 1 (see --dim): {}", facts.assumed_dims.join(", "));
+    }
+    let mut operators: Vec<(&String, &usize)> = facts.operators.iter().collect();
+    operators.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    let operators: Vec<String> = operators.iter().map(|(op, n)| format!("{op} {n}")).collect();
+    println!("  operators: {}", operators.join(", "));
+    if facts.unsupported.is_empty() {
+        print_costs(facts);
+    }
+    for (stage, text) in &facts.dumps {
+        println!("{}\n{}", heading(&format!("after {stage}:")), text.trim_end());
+    }
+}
+
+fn print_costs(facts: &Facts) {
+    println!(
+        "  arena: {} (largest live set {})",
+        bytes(facts.context_bytes),
+        bytes(facts.context_lower_bound_bytes)
+    );
+    println!(
+        "  weights: {} stored, {} in the model",
+        bytes(facts.stored_weight_bytes),
+        bytes(facts.unique_initializer_bytes)
+    );
+    println!("  multiplications: {}", count(facts.macs));
+    println!("  {} steps:", facts.steps.len());
+    for (number, step) in facts.steps.iter().enumerate() {
+        let macs = if step.macs > 0 { format!(", {} MACs", count(step.macs)) } else { String::new() };
+        println!("  {:4}. {}{macs}  <- {}", number + 1, step.what, step.origins.join(", "));
+    }
+}
+
+impl ExtentFacts {
+    fn text(&self) -> String {
+        match self {
+            ExtentFacts::Number(n) => n.to_string(),
+            ExtentFacts::Text(text) => text.clone(),
+        }
+    }
+}
