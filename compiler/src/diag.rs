@@ -47,6 +47,8 @@ pub enum Code {
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// The model's file name; filled in by the sink.
+    pub model: String,
     /// Kind of problem.
     pub code: Code,
     /// What is wrong, in one lower-case sentence.
@@ -62,7 +64,14 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A problem of this kind.
     pub fn new(code: Code, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { code, message: message.into(), origin: None, notes: Vec::new(), help: None }
+        Diagnostic {
+            model: String::new(),
+            code,
+            message: message.into(),
+            origin: None,
+            notes: Vec::new(),
+            help: None,
+        }
     }
 
     /// Says which node it is about.
@@ -101,7 +110,10 @@ impl Diagnostics {
     }
 
     /// Records a problem.
-    pub fn report(&mut self, diagnostic: Diagnostic) -> Reported {
+    pub fn report(&mut self, mut diagnostic: Diagnostic) -> Reported {
+        if diagnostic.model.is_empty() {
+            diagnostic.model.clone_from(&self.model);
+        }
         if !self.list.contains(&diagnostic) {
             self.list.push(diagnostic);
         }
@@ -121,6 +133,11 @@ impl Diagnostics {
     /// The problems, in the order found.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
+    }
+
+    /// Takes over the problems of another model.
+    pub fn append(&mut self, other: Diagnostics) {
+        self.list.extend(other.list);
     }
 
     /// `Err` with all problems if there are any.

@@ -3,10 +3,13 @@
 //! An ONNX operator is a row ([`OpDef`]) with a recipe that builds core nodes; nobody after it knows the opset. A core
 //! operator ([`crate::ir::Op`]) has a shape rule, a meaning and a lowering, all in its room.
 
+pub mod conv;
 pub mod map;
+pub mod matmul;
 pub mod movement;
 pub mod node;
 pub mod pointwise;
+pub mod pool;
 pub mod shape;
 
 pub use node::NodeCx;
@@ -33,7 +36,7 @@ pub struct OpDef {
 }
 
 /// Every room, in documentation order.
-static ROOMS: &[&[OpDef]] = &[pointwise::ROOM, movement::ROOM];
+static ROOMS: &[&[OpDef]] = &[pointwise::ROOM, matmul::ROOM, conv::ROOM, pool::ROOM, movement::ROOM];
 
 /// Every ONNX operator, in documentation order.
 pub fn all() -> impl Iterator<Item = &'static OpDef> {

@@ -2,6 +2,7 @@
 
 mod fuse_epilogues;
 mod fuse_maps;
+mod sink_transposes;
 
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Graph, rebuild};
@@ -21,6 +22,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "remove_dead",
         why: "drops what no output needs before anything looks at use counts",
         run: rebuild::without_dead_nodes,
+    },
+    Pass {
+        name: "sink_transposes",
+        why: "runs convolution networks channels-last; before fusion, which transposes in between would stop",
+        run: sink_transposes::run,
     },
     Pass {
         name: "fuse_epilogues",

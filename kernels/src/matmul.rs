@@ -37,7 +37,7 @@ use lanes::Path;
 use pack::PANEL;
 use product::{Product, RowMap, Run, Runs};
 
-pub use generic::{Scalar, matmul_f64, matmul_generic};
+pub use generic::{Scalar, batched_matmul_generic, matmul_f64, matmul_generic};
 
 /// The right operand of a product, `[k, n]`.
 pub enum Rhs<'a> {

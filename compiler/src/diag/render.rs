@@ -12,10 +12,8 @@ pub(super) fn render(diagnostics: &Diagnostics, f: &mut fmt::Formatter<'_>) -> f
         }
         writeln!(f, "error[E{:03}]: {}", d.code as u32, d.message)?;
         match &d.origin {
-            Some(o) => {
-                writeln!(f, "  --> {}: node {} \"{}\" ({})", diagnostics.model(), o.index, o.name, o.op)?
-            }
-            None => writeln!(f, "  --> {}", diagnostics.model())?,
+            Some(o) => writeln!(f, "  --> {}: node {} \"{}\" ({})", d.model, o.index, o.name, o.op)?,
+            None => writeln!(f, "  --> {}", d.model)?,
         }
         for note in &d.notes {
             writeln!(f, "   = {note}")?;

@@ -6,7 +6,7 @@
 use super::graph::{Def, Epilogue, Graph, NodeData, Value};
 use super::op::Op;
 use crate::diag::Diagnostic;
-use crate::types::Origin;
+use crate::types::{Origin, TensorType};
 use std::rc::Rc;
 
 /// A graph under reconstruction.
@@ -15,24 +15,24 @@ pub struct Rebuild<'a> {
     /// The graph being built.
     pub new: Graph,
     map: Vec<Option<Value>>,
-    uses: Vec<usize>,
 }
 
 impl<'a> Rebuild<'a> {
     /// Starts a new graph with the inputs of `old`.
     pub fn new(old: &'a Graph) -> Rebuild<'a> {
-        let mut rebuild = Rebuild {
-            old,
-            new: Graph::new(old.symbols.clone()),
-            map: vec![None; old.value_count()],
-            uses: Vec::new(),
-        };
+        let mut rebuild =
+            Rebuild { old, new: Graph::new(old.symbols.clone()), map: vec![None; old.value_count()] };
         for &input in &old.inputs {
             let data = old.value(input);
             let value = rebuild.new.add_input(data.name.as_deref().unwrap_or_default(), data.ty.clone());
             rebuild.map[input.0 as usize] = Some(value);
         }
         rebuild
+    }
+
+    /// Type of an old value.
+    pub fn old_type(&self, old: Value) -> &TensorType {
+        self.old.ty(old)
     }
 
     /// What stands for an old value.
@@ -97,14 +97,6 @@ impl<'a> Rebuild<'a> {
             self.set(old, new);
         }
         Ok(())
-    }
-
-    /// How often the old values that `new` stands for are read in the old graph.
-    pub fn old_uses(&mut self, new: Value) -> usize {
-        if self.uses.is_empty() {
-            self.uses = self.old.use_counts();
-        }
-        self.map.iter().zip(&self.uses).filter(|(m, _)| **m == Some(new)).map(|(_, n)| n).sum()
     }
 
     /// The new graph, without nodes that no result needs.

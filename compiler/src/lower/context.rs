@@ -64,7 +64,13 @@ impl<'a> LowerCx<'a> {
 
     /// Input `i` with its elements side by side; copied if they are not.
     pub fn dense(&mut self, i: usize) -> Place {
-        self.dense_view(self.node.inputs[i])
+        self.dense_value(self.node.inputs[i])
+    }
+
+    /// Input `i` as a view whose elements lie side by side; copied if they do not.
+    pub fn dense_input_view(&mut self, i: usize) -> View {
+        self.dense_value(self.node.inputs[i]);
+        self.input(i)
     }
 
     /// A value where it is, with any strides. Constants are stored as the model has them.
@@ -91,7 +97,8 @@ impl<'a> LowerCx<'a> {
         view
     }
 
-    fn dense_view(&mut self, value: Value) -> Place {
+    /// A value with its elements side by side; copied if they are not.
+    pub fn dense_value(&mut self, value: Value) -> Place {
         let view = self.view(value);
         if let Some(place) = view.place() {
             return place;
@@ -202,6 +209,11 @@ impl<'a> LowerCx<'a> {
     /// Adds a kernel call.
     pub fn call(&mut self, kernel: &'static str, args: Vec<Arg>, macs: Dim) {
         self.step(StepKind::Call(Call { kernel, generics: Vec::new(), args, fallible: false }), macs);
+    }
+
+    /// Adds a call of a kernel that is generic over element types.
+    pub fn generic_call(&mut self, kernel: &'static str, generics: Vec<DType>, args: Vec<Arg>, macs: Dim) {
+        self.step(StepKind::Call(Call { kernel, generics, args, fallible: false }), macs);
     }
 
     /// Adds a kernel call whose result may be an index error.

@@ -58,3 +58,49 @@ fn pack_groups(
         }
     }
 }
+
+/// Packs `Conv` weights that are known only at run time, as [`pack_conv`] does.
+pub fn pack_conv_at_run_time<T: Copy>(shape: &ConvShape, src: &[T], dst: &mut [T]) {
+    let c = shape.channels / shape.groups;
+    let n = shape.filters / shape.groups;
+    let taps = shape.taps();
+    pack_elements(shape, src, dst, &|group| (group * n * c * taps, c * taps, taps));
+}
+
+/// Packs `ConvTranspose` weights that are known only at run time, as [`pack_conv_transpose`] does.
+pub fn pack_conv_transpose_at_run_time<T: Copy>(shape: &ConvShape, src: &[T], dst: &mut [T]) {
+    let c = shape.channels / shape.groups;
+    let n = shape.filters / shape.groups;
+    let taps = shape.taps();
+    pack_elements(shape, src, dst, &|group| (group * c * n * taps, taps, n * taps));
+}
+
+/// The packed order element by element; `layout` is that of [`pack_groups`].
+fn pack_elements<T: Copy>(
+    shape: &ConvShape,
+    src: &[T],
+    dst: &mut [T],
+    layout: &dyn Fn(usize) -> (usize, usize, usize),
+) {
+    assert!(
+        src.len() >= shape.weights() && dst.len() >= shape.weights(),
+        "a slice is shorter than the weights"
+    );
+    let c = shape.channels / shape.groups;
+    let n = shape.filters / shape.groups;
+    let mut to = dst.iter_mut();
+    for group in 0..shape.groups {
+        let (first, filter_stride, channel_stride) = layout(group);
+        for panel in 0..panel_count(n) {
+            let w = panel_width(n, panel);
+            for tap in 0..shape.taps() {
+                for channel in 0..c {
+                    let from = first + panel * PANEL * filter_stride + channel * channel_stride + tap;
+                    for (lane, to) in to.by_ref().take(w).enumerate() {
+                        *to = src[from + lane * filter_stride];
+                    }
+                }
+            }
+        }
+    }
+}

@@ -91,6 +91,28 @@ pub fn matmul_generic<T: Scalar>(
     );
 }
 
+/// `batch` products like [`matmul_generic`]; each operand advances by its stride, 0 repeats it, and results follow each
+/// other.
+#[allow(clippy::too_many_arguments, reason = "the extents and strides of three stacks of matrices")]
+pub fn batched_matmul_generic<T: Scalar>(
+    batch: usize,
+    m: usize,
+    k: usize,
+    n: usize,
+    a: &[T],
+    lda: usize,
+    a_stride: usize,
+    b: &[T],
+    b_strides: (usize, usize),
+    b_stride: usize,
+    c: &mut [T],
+) {
+    for entry in 0..batch {
+        let (a, b) = (&a[entry * a_stride..], &b[entry * b_stride..]);
+        matmul_generic(m, k, n, a, lda, b, b_strides, None, &mut c[entry * m * n..], n);
+    }
+}
+
 #[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
 #[inline(always)]
 fn strips<T: Scalar>(

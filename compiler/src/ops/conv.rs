@@ -1,0 +1,34 @@
+//! Convolutions, channels-last.
+//!
+//! `Conv` <https://onnx.ai/onnx/operators/onnx__Conv.html>, `ConvTranspose`
+//! <https://onnx.ai/onnx/operators/onnx__ConvTranspose.html>. ONNX tensors are channels-first; the recipes put
+//! transposes around the core operators, which the pass `sink_transposes` then moves out of the network. Bias and
+//! activation are maps that fuse into the epilogue.
+
+mod forward;
+mod lower;
+mod transposed;
+pub mod window;
+
+pub use forward::Conv;
+pub use transposed::ConvTranspose;
+
+use super::OpDef;
+
+/// The operators of this room.
+pub static ROOM: &[OpDef] = &[
+    OpDef {
+        name: "Conv",
+        domain: "",
+        since: &[1, 11, 22],
+        doc: "Convolution over one to three spatial axes, with groups, strides, dilations and padding.",
+        build: forward::build,
+    },
+    OpDef {
+        name: "ConvTranspose",
+        domain: "",
+        since: &[1, 11, 22],
+        doc: "Transposed convolution over one to three spatial axes.",
+        build: transposed::build,
+    },
+];

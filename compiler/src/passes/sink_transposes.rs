@@ -1,0 +1,164 @@
+//! Moves transposes towards the outputs, where they meet their inverses and vanish.
+//!
+//! Convolutions arrive between two transposes, to channels-last and back. Every operator whose axes can be permuted
+//! lets the transpose of its input pass, so that between two convolutions they meet and cancel, and a whole network
+//! runs channels-last with one change of layout at its edges.
+//!
+//! ```text
+//! %2 = Transpose[0,3,1,2](%1)                  %2 = Map[max(in0, 0)](%1)
+//! %3 = Map[max(in0, 0)](%2)           becomes
+//! %4 = Transpose[0,2,3,1](%3)                  (%4 is %2)
+//! ```
+//! A transpose that moves only axes of one element is a reshape, and reshapes of reshapes are one.
+
+use crate::diag::Diagnostic;
+use crate::ir::{Graph, NodeData, Op, Rebuild, Value};
+use crate::ops::movement::{Reshape, Transpose};
+use crate::types::{Dim, Origin};
+use std::rc::Rc;
+
+/// Constants of at most this many bytes are transposed at compile time although they may have other readers.
+const SMALL_CONSTANT: usize = 64 << 10;
+
+/// Runs the pass.
+///
+/// # Errors
+/// Never for a graph that holds together.
+pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
+    let mut rebuild = Rebuild::new(graph);
+    for (_, node) in graph.nodes() {
+        visit(&mut rebuild, node)?;
+    }
+    rebuild.finish()
+}
+
+fn visit(rebuild: &mut Rebuild<'_>, node: &NodeData) -> Result<(), Diagnostic> {
+    if let Some(transpose) = node.is::<Transpose>() {
+        let input = rebuild.get(node.inputs[0]);
+        let output = transposed(rebuild, input, &transpose.perm, &node.origins)?;
+        rebuild.set(node.outputs[0], output);
+    } else if let Some(reshape) = node.is::<Reshape>() {
+        let input = rebuild.get(node.inputs[0]);
+        let output = reshaped(rebuild, input, &reshape.shape, &node.origins)?;
+        rebuild.set(node.outputs[0], output);
+    } else if !sink(rebuild, node)? {
+        rebuild.copy(node)?;
+    }
+    Ok(())
+}
+
+/// Lets the transposes of the node's inputs pass through it, if that costs nothing.
+fn sink(rebuild: &mut Rebuild<'_>, node: &NodeData) -> Result<bool, Diagnostic> {
+    if node.epilogue.is_some() {
+        return Ok(false);
+    }
+    let inputs = rebuild.get_all(&node.inputs);
+    let rank = node.outputs.iter().map(|&o| rebuild.old_type(o).rank()).max().unwrap_or(0);
+    let Some(perm) = inputs.iter().find_map(|&v| transpose_of(&rebuild.new, v).filter(|p| p.len() == rank))
+    else {
+        return Ok(false);
+    };
+    let inverse = Transpose::inverse(&perm);
+    let Some(op) = node.op.permuted(&inverse) else { return Ok(false) };
+    if !worth_it(&rebuild.new, &inputs, &perm) {
+        return Ok(false);
+    }
+    let mut moved = Vec::with_capacity(inputs.len());
+    for &input in &inputs {
+        let mut shape = vec![Dim::ONE; rank.saturating_sub(rebuild.new.ty(input).rank())];
+        shape.extend(rebuild.new.ty(input).shape.iter().cloned());
+        let full = reshaped(rebuild, input, &shape, &node.origins)?;
+        moved.push(transposed(rebuild, full, &inverse, &node.origins)?);
+    }
+    let outputs = rebuild.add(Rc::from(op), moved, None, &node.origins)?;
+    for (&old, new) in node.outputs.iter().zip(outputs) {
+        let value = transposed(rebuild, new, &perm, &node.origins)?;
+        rebuild.set(old, value);
+    }
+    Ok(true)
+}
+
+/// Whether more elements stop being transposed before the node than start to be.
+fn worth_it(graph: &Graph, inputs: &[Value], perm: &[usize]) -> bool {
+    let weight = |v: Value| graph.ty(v).elements().as_usize().map_or(1.0, |n| n as f64);
+    let (mut saved, mut spent) = (0.0, 0.0);
+    for &input in inputs {
+        if transpose_of(graph, input).as_deref() == Some(perm) {
+            saved += weight(input);
+        } else if graph.constant(input).is_none() && !moves_only_ones(graph, input, perm) {
+            spent += weight(input);
+        }
+    }
+    spent < saved
+}
+
+/// Whether `value`, with ones put in front of its axes, keeps its elements in order under `perm`.
+fn moves_only_ones(graph: &Graph, value: Value, perm: &[usize]) -> bool {
+    let mut shape = vec![Dim::ONE; perm.len().saturating_sub(graph.ty(value).rank())];
+    shape.extend(graph.ty(value).shape.iter().cloned());
+    keeps_order(&shape, &Transpose::inverse(perm))
+}
+
+/// Whether a transpose of a tensor of this shape leaves its elements in order.
+fn keeps_order(shape: &[Dim], perm: &[usize]) -> bool {
+    let moved: Vec<usize> = perm.iter().copied().filter(|&a| !shape[a].is(1)).collect();
+    moved.is_sorted()
+}
+
+/// The permutation, if `value` is a transpose.
+fn transpose_of(graph: &Graph, value: Value) -> Option<Vec<usize>> {
+    graph.producer(value).and_then(|p| p.is::<Transpose>()).map(|t| t.perm.clone())
+}
+
+/// `value` transposed: merged with the transpose that made it, folded into a constant, or as a new node.
+fn transposed(
+    rebuild: &mut Rebuild<'_>,
+    value: Value,
+    perm: &[usize],
+    origins: &[Origin],
+) -> Result<Value, Diagnostic> {
+    if perm.is_sorted() {
+        return Ok(value);
+    }
+    let before =
+        rebuild.new.producer(value).and_then(|p| p.is::<Transpose>().map(|t| (t.perm.clone(), p.inputs[0])));
+    if let Some((first, source)) = before {
+        let both: Vec<usize> = perm.iter().map(|&p| first[p]).collect();
+        return transposed(rebuild, source, &both, origins);
+    }
+    let shape = &rebuild.new.ty(value).shape;
+    if keeps_order(shape, perm) {
+        let shape: Vec<Dim> = perm.iter().map(|&a| shape[a].clone()).collect();
+        return reshaped(rebuild, value, &shape, origins);
+    }
+    let op = Transpose { perm: perm.to_vec() };
+    if let Some(tensor) = rebuild.new.constant(value).filter(|t| t.bytes().len() <= SMALL_CONSTANT)
+        && let Some(mut folded) = op.eval(std::slice::from_ref(tensor))
+    {
+        return Ok(rebuild.new.add_const(folded.remove(0)));
+    }
+    Ok(rebuild.add(Rc::new(op), vec![value], None, origins)?[0])
+}
+
+/// `value` under another shape: merged with the reshape that made it, or as a new node.
+fn reshaped(
+    rebuild: &mut Rebuild<'_>,
+    value: Value,
+    shape: &[Dim],
+    origins: &[Origin],
+) -> Result<Value, Diagnostic> {
+    if rebuild.new.ty(value).shape == shape {
+        return Ok(value);
+    }
+    let before = rebuild.new.producer(value).filter(|p| p.is::<Reshape>().is_some()).map(|p| p.inputs[0]);
+    if let Some(source) = before {
+        return reshaped(rebuild, source, shape, origins);
+    }
+    if let Some(tensor) = rebuild.new.constant(value).cloned()
+        && let Some(fixed) = shape.iter().map(Dim::as_usize).collect::<Option<Vec<_>>>()
+        && let Some(tensor) = tensor.reshaped(fixed)
+    {
+        return Ok(rebuild.new.add_const(tensor));
+    }
+    Ok(rebuild.add(Rc::new(Reshape { shape: shape.to_vec() }), vec![value], None, origins)?[0])
+}
