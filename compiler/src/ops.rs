@@ -4,12 +4,14 @@
 //! operator ([`crate::ir::Op`]) has a shape rule, a meaning and a lowering, all in its room.
 
 pub mod conv;
+mod host;
 pub mod map;
 pub mod matmul;
 pub mod movement;
 pub mod node;
 pub mod pointwise;
 pub mod pool;
+pub mod select;
 pub mod shape;
 
 pub use node::NodeCx;
@@ -36,7 +38,8 @@ pub struct OpDef {
 }
 
 /// Every room, in documentation order.
-static ROOMS: &[&[OpDef]] = &[pointwise::ROOM, matmul::ROOM, conv::ROOM, pool::ROOM, movement::ROOM];
+static ROOMS: &[&[OpDef]] =
+    &[pointwise::ROOM, matmul::ROOM, conv::ROOM, pool::ROOM, movement::ROOM, select::ROOM];
 
 /// Every ONNX operator, in documentation order.
 pub fn all() -> impl Iterator<Item = &'static OpDef> {

@@ -1,0 +1,90 @@
+//! Operators whose result's size depends on data, where that data is constant: Compress, NonZero and Unique.
+
+use super::gather::gather;
+use crate::diag::{Code, Diagnostic};
+use crate::ir::Value;
+use crate::ops::NodeCx;
+use crate::ops::host::{elements, tensor, with_type};
+use crate::ops::shape::axis;
+use crate::types::Tensor;
+use ingrain_kernels::select;
+
+/// Compress: a Gather of the positions whose condition holds.
+pub(super) fn build_compress(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
+    let mut x = cx.input(0)?;
+    let condition = cx.constant_input(1, "condition")?;
+    let axis = match cx.attributes.int("axis")? {
+        Some(given) => axis(given, cx.rank(x))?,
+        None => {
+            let elements = cx.ty(x).elements();
+            x = cx.reshape(x, vec![elements])?;
+            0
+        }
+    };
+    let extent = &cx.shape(x)[axis];
+    if extent.as_usize().is_some_and(|n| condition.len() > n) {
+        return Err(Diagnostic::new(
+            Code::BadInput,
+            format!("{} conditions are more than the {extent} elements of axis {axis}", condition.len()),
+        ));
+    }
+    let chosen: Vec<i64> =
+        condition.scalars().zip(0..).filter(|(c, _)| c.as_i64() != 0).map(|(_, i)| i).collect();
+    let indices = cx.tensor(Tensor::from_i64s(&chosen));
+    Ok(vec![gather(cx, x, axis, indices)?])
+}
+
+/// NonZero of a constant.
+pub(super) fn build_nonzero(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
+    let x = cx.constant_input(0, "X")?;
+    let rank = x.shape().len();
+    if rank > select::MAX_RANK {
+        return Err(cx.unsupported(format!("NonZero of more than {} axes", select::MAX_RANK)));
+    }
+    // A scalar counts as one axis of one element.
+    let rows = rank.max(1);
+    let mut positions = vec![0_i64; rows * x.len()];
+    let count = with_type!(x.dtype(), T => select::nonzero(x.shape(), &elements::<T>(&x), &mut positions));
+    positions.truncate(rows * count);
+    let result = Tensor::from_i64s(&positions).reshaped(vec![rows, count]);
+    let result = result.ok_or_else(|| Diagnostic::new(Code::Internal, "the positions of NonZero"))?;
+    Ok(vec![cx.tensor(result)])
+}
+
+/// Unique of a constant.
+pub(super) fn build_unique(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
+    let x = cx.constant_input(0, "X")?;
+    let sorted = cx.attributes.bool_or("sorted", true)?;
+    let (outer, n, inner, along) = match cx.attributes.int("axis")? {
+        None => (1, x.len(), 1, None),
+        Some(given) => {
+            let axis = axis(given, x.shape().len())?;
+            let (outer, inner) = (&x.shape()[..axis], &x.shape()[axis + 1..]);
+            (outer.iter().product(), x.shape()[axis], inner.iter().product(), Some(axis))
+        }
+    };
+    let (mut first, mut inverse, mut counts) = (vec![0_i64; n], vec![0_i64; n], vec![0_i64; n]);
+    let mut scratch = vec![0_u32; n];
+    let distinct = with_type!(x.dtype(), T => {
+        let items: Vec<T> = elements(&x);
+        let mut y = items.clone();
+        let count = select::unique(
+            sorted, outer, n, inner, &items, &mut y, &mut first, &mut inverse, &mut counts, &mut scratch,
+        );
+        first.truncate(count);
+        counts.truncate(count);
+        y.truncate(outer * count * inner);
+        let shape = match along {
+            None => vec![count],
+            Some(axis) => {
+                let mut shape = x.shape().to_vec();
+                shape[axis] = count;
+                shape
+            }
+        };
+        tensor(x.dtype(), shape, &y)
+    });
+    let distinct = distinct.ok_or_else(|| Diagnostic::new(Code::Internal, "the elements of Unique"))?;
+    let lists = [first, inverse, counts].map(|list| cx.tensor(Tensor::from_i64s(&list)));
+    Ok([vec![cx.tensor(distinct)], lists.to_vec()].concat())
+}
