@@ -1,1 +1,3 @@
-//! Tests.
+//! What Ingrain is measured by: official test vectors, models, goldens.
+
+pub mod conformance;

@@ -1,6 +1,6 @@
 //! What a command is about: a model file, or a folder in the layout of ONNX's backend tests.
 
-use crate::harness::dataset::{self, DataSet, Problem};
+use crate::harness::dataset::{self, DataSet, Parts, Problem};
 use crate::harness::{Interface, bind, bind::Dims};
 use crate::options::DimBinding;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ impl Subject {
 
     /// The first data set, if there is one.
     pub(super) fn first_set(&self, interface: &Interface) -> Result<Option<DataSet>, Problem> {
-        self.sets.first().map(|folder| dataset::load(folder, interface)).transpose()
+        self.sets.first().map(|folder| dataset::load(folder, interface, Parts::Inputs)).transpose()
     }
 
     /// A Rust identifier made of the name.

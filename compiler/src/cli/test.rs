@@ -87,10 +87,13 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
             return Err(format!("error: no model's name contains \"{filter}\"").into());
         }
     }
+    // A program for each of few models: after a change only those that it touches are built again.
+    let per_program = if cases.len() <= 200 { 1 } else { 16 };
+    for (index, case) in cases.iter_mut().enumerate() {
+        case.program = index / per_program;
+    }
     let settings = Settings {
         profile: if args.quick { Profile::Quick } else { Profile::Release },
-        // A program for each model: after a change only the models that it touches are built again.
-        per_program: if cases.len() <= 200 { 1 } else { 16 },
         compile_limit: COMPILE_LIMIT,
         run_limit: Duration::from_secs(args.timeout),
     };
@@ -160,6 +163,7 @@ fn case(folder: &Path, args: &Args) -> Result<Case, Stop> {
         sets: dataset::folders(folder),
         tolerance,
         dims: args.dims.get(),
+        program: 0,
     })
 }
 

@@ -44,6 +44,15 @@ impl From<Problem> for String {
     }
 }
 
+/// What of a data set is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Inputs.
+    Inputs,
+    /// Inputs and expected outputs.
+    All,
+}
+
 /// The folders of the data sets in `dir`, in the order of their numbers.
 pub fn folders(dir: &Path) -> Vec<PathBuf> {
     let mut found = numbered(dir, "test_data_set_", "");
@@ -91,7 +100,7 @@ fn numbered(dir: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn load(dir: &Path, interface: &Interface) -> Result<DataSet, Problem> {
+pub fn load(dir: &Path, interface: &Interface, parts: Parts) -> Result<DataSet, Problem> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let tensors = |prefix: &str, declared: &[&Declared]| -> Result<Vec<(String, Tensor)>, Problem> {
         let files = numbered(dir, prefix, ".pb");
@@ -109,8 +118,11 @@ pub fn load(dir: &Path, interface: &Interface) -> Result<DataSet, Problem> {
     // Files for all inputs, or only for those without an initializer.
     let order = if inputs.len() > required.len() { &all } else { &required };
     let inputs = assign(inputs, order, &all, &name, "input")?.into_iter().collect();
-    let declared: Vec<&Declared> = interface.outputs.iter().collect();
-    let outputs = assign(tensors("output_", &declared)?, &declared, &declared, &name, "output")?;
+    let mut outputs = Vec::new();
+    if parts == Parts::All {
+        let declared: Vec<&Declared> = interface.outputs.iter().collect();
+        outputs = assign(tensors("output_", &declared)?, &declared, &declared, &name, "output")?;
+    }
     Ok(DataSet { name, inputs, outputs })
 }
 
@@ -148,7 +160,9 @@ pub fn read_pb(path: &Path) -> Result<(String, Tensor), Problem> {
         return Err(Problem::Bad(format!("{} is empty", path.display())));
     }
     read_tensor_file(Bytes::from(bytes)).map_err(|d| {
-        let text = format!("{}: {}", path.display(), d.message);
+        // The folders are said by whoever names the case.
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let text = format!("\"{file}\": {}", d.message);
         if d.code == Code::UnsupportedType { Problem::Unsupported(text) } else { Problem::Bad(text) }
     })
 }

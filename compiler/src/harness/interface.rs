@@ -16,6 +16,8 @@ pub struct Interface {
     pub outputs: Vec<Declared>,
     /// How often each operator occurs in the graph and its subgraphs, most frequent first.
     pub operators: Vec<(String, usize)>,
+    /// Operators of the graph itself in the order of its nodes.
+    pub nodes: Vec<String>,
 }
 
 /// An input or output as the file declares it.
@@ -79,7 +81,8 @@ impl Interface {
         count_operators(&graph, &mut counts);
         let mut operators: Vec<(String, usize)> = counts.into_iter().collect();
         operators.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        Ok(Interface { inputs, outputs, operators })
+        let nodes = graph.node.iter().map(operator_name).collect();
+        Ok(Interface { inputs, outputs, operators, nodes })
     }
 
     /// The inputs that the compiled model takes.
@@ -161,14 +164,18 @@ fn declared(value: &ValueInfoProto, initialized: &BTreeSet<&str>) -> Declared {
     Declared { initialized: initialized.contains(name.as_str()), name, kind }
 }
 
+/// The operator, with its domain unless that is the default one.
+fn operator_name(node: &proto::NodeProto) -> String {
+    let op = node.op_type.clone().unwrap_or_default();
+    match node.domain.as_deref() {
+        None | Some("" | "ai.onnx") => op,
+        Some(domain) => format!("{domain}.{op}"),
+    }
+}
+
 fn count_operators(graph: &proto::GraphProto, counts: &mut BTreeMap<String, usize>) {
     for node in &graph.node {
-        let op = node.op_type.clone().unwrap_or_default();
-        let op = match node.domain.as_deref() {
-            None | Some("" | "ai.onnx") => op,
-            Some(domain) => format!("{domain}.{op}"),
-        };
-        *counts.entry(op).or_default() += 1;
+        *counts.entry(operator_name(node)).or_default() += 1;
         for attribute in &node.attribute {
             for inner in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
                 count_operators(inner, counts);

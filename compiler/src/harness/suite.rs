@@ -1,7 +1,7 @@
 //! Many models with test data: compile all, build all, run all, compare.
 
 use super::bind::{self, Dims};
-use super::dataset::{self, DataSet, Problem};
+use super::dataset::{self, DataSet, Parts, Problem};
 use super::exec::{self, Failure};
 use super::guard::{self, Compiled, Refusal};
 use super::interface::Interface;
@@ -11,6 +11,7 @@ use crate::diag::Code;
 use crate::options::Options;
 use crate::report::Report;
 use crate::types::Tensor;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub struct Case {
     pub tolerance: Tolerance,
     /// Bindings of symbols that the data shall not decide.
     pub dims: Dims,
+    /// Cases with the same number share a program, unless they have much weight. Numbers that do not depend on what else
+    /// is in the suite let most programs be found in the cache.
+    pub program: usize,
 }
 
 /// How to run a suite.
@@ -34,8 +38,6 @@ pub struct Case {
 pub struct Settings {
     /// How rustc optimises.
     pub profile: Profile,
-    /// Models that share a program.
-    pub per_program: usize,
     /// Time for compiling one model.
     pub compile_limit: Duration,
     /// Time for one run.
@@ -148,21 +150,23 @@ pub fn run(
         count("compiled");
         prepared
     });
-    let mut units = Vec::new();
+    let (mut units, mut programs) = (Vec::new(), Vec::new());
     let variants: Vec<Result<Vec<Variant>, Outcome>> = prepared
         .into_iter()
-        .map(|prepared| {
+        .zip(cases)
+        .map(|(prepared, case)| {
             prepared.map(|compiled| {
                 let place = |(compiled, sets): (Compiled, Vec<usize>)| {
                     let report = compiled.report.clone();
                     units.push(Unit::new(compiled));
+                    programs.push(case.program);
                     Variant { unit: units.len() - 1, report, sets }
                 };
                 compiled.into_iter().map(place).collect()
             })
         })
         .collect();
-    let groups = group(&units, settings.per_program);
+    let groups = group(&units, &programs);
     let placed = Builder::new(cache, settings.profile, progress)?.build(&units, groups)?;
     drop(units);
     done.store(0, std::sync::atomic::Ordering::Relaxed);
@@ -177,13 +181,19 @@ pub fn run(
     }))
 }
 
-/// Programs of `size` models; a model with much weight gets one of its own.
-fn group(units: &[Unit], size: usize) -> Vec<Vec<usize>> {
+/// One group for each number in `programs`; a model with much weight gets one of its own.
+fn group(units: &[Unit], programs: &[usize]) -> Vec<Vec<usize>> {
     const LARGE: usize = 4 << 20;
-    let (large, small): (Vec<usize>, Vec<usize>) =
-        (0..units.len()).partition(|&i| units[i].weight_bytes() > LARGE);
-    let alone = large.into_iter().map(|i| vec![i]);
-    small.chunks(size.max(1)).map(<[usize]>::to_vec).chain(alone).collect()
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut alone = Vec::new();
+    for (index, (unit, &program)) in units.iter().zip(programs).enumerate() {
+        if unit.weight_bytes() > LARGE {
+            alone.push(vec![index]);
+        } else {
+            groups.entry(program).or_default().push(index);
+        }
+    }
+    groups.into_values().chain(alone).collect()
 }
 
 fn prepare(case: &Case, limit: Duration) -> Prepared {
@@ -194,7 +204,8 @@ fn prepare(case: &Case, limit: Duration) -> Prepared {
     }
     let mut values = Vec::new();
     for folder in &case.sets {
-        let set = dataset::load(folder, &interface).map_err(|p| fail(reason_of(&p), p.to_string()))?;
+        let set = dataset::load(folder, &interface, Parts::Inputs)
+            .map_err(|p| fail(reason_of(&p), p.to_string()))?;
         values.push(bind::symbol_values(&interface, &set).map_err(|e| fail(Reason::BadCase, e))?);
     }
     let bindings = bind::bindings(&values, &case.dims);
@@ -263,7 +274,7 @@ fn execute(
             Err(message) => return fail(Reason::Rustc, message.clone()),
         };
         for &index in &variant.sets {
-            let set = match dataset::load(&case.sets[index], &interface) {
+            let set = match dataset::load(&case.sets[index], &interface, Parts::All) {
                 Ok(set) => set,
                 Err(problem) => return fail(reason_of(&problem), problem.to_string()),
             };
