@@ -45,6 +45,21 @@ impl ModelSource {
             external: Arc::new(Folder(folder)),
         })
     }
+
+    /// A model from bytes, without external data.
+    pub fn from_bytes(name: &str, bytes: impl Into<Bytes>) -> ModelSource {
+        let (name, file) = (name.to_owned(), format!("{name}.onnx"));
+        ModelSource { name, file, bytes: bytes.into(), external: Arc::new(Nothing) }
+    }
+}
+
+/// No external data.
+struct Nothing;
+
+impl ExternalData for Nothing {
+    fn read(&self, location: &str) -> Result<Bytes, String> {
+        Err(format!("\"{location}\" cannot be read: the model came without files"))
+    }
 }
 
 /// External data files in a folder; nothing outside it is read.

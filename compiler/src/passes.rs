@@ -4,6 +4,9 @@ mod fuse_epilogues;
 mod fuse_maps;
 mod sink_transposes;
 
+#[cfg(test)]
+mod tests;
+
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Graph, rebuild};
 

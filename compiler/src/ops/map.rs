@@ -13,7 +13,7 @@ use crate::types::{Dim, Shape, Tensor, TensorType};
 use super::shape::broadcast;
 
 /// The core operator.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Map {
     /// What is computed at each point. Input `i` is the node's input `i`, broadcast to the space.
     pub expr: Expr,
@@ -23,6 +23,17 @@ pub struct Map {
     pub row_axes: usize,
     /// Whether the result has extent one along the row's axes.
     pub reduced: bool,
+}
+
+impl std::fmt::Debug for Map {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}] over {:?}", self.name(), self.expr, self.space)?;
+        match (self.row_axes, self.reduced) {
+            (0, _) => Ok(()),
+            (axes, false) => write!(f, " rows {axes}"),
+            (axes, true) => write!(f, " reduced rows {axes}"),
+        }
+    }
 }
 
 impl Map {
