@@ -24,6 +24,7 @@ use crate::element::{Int, Number};
 
 pub use cast::{Cast, cast, from_bool, to_bool};
 pub(crate) use pow::pow_f32;
+pub use round::round_clamped;
 
 /// A floating-point element with elementary functions.
 pub trait Float: Number {

@@ -127,15 +127,15 @@ impl PoolShape {
 /// Folds every window per channel: blocks of channels stay in registers over the taps.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "two tensors and the parts of a fold")]
-fn fold_f32(
+fn fold_lanes<T: Copy>(
     shape: &PoolShape,
-    x: &[f32],
+    x: &[T],
     x_pixel_stride: usize,
-    y: &mut [f32],
+    y: &mut [T],
     y_pixel_stride: usize,
-    identity: f32,
-    combine: impl Fn(f32, f32) -> f32,
-    finish: impl Fn([Window; 3], &mut [f32]),
+    identity: T,
+    combine: impl Fn(T, T) -> T,
+    finish: impl Fn([Window; 3], &mut [T]),
 ) {
     shape.check(x.len(), x_pixel_stride, y.len(), y_pixel_stride);
     crate::vectorize(
@@ -178,16 +178,16 @@ fn fold_f32(
 /// Folds the window of `N` channels from `channel` on into `y`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "two tensors and the parts of a fold")]
-fn block<const N: usize>(
+fn block<T: Copy, const N: usize>(
     shape: &PoolShape,
     image: usize,
     windows: [Window; 3],
-    x: &[f32],
+    x: &[T],
     x_pixel_stride: usize,
     channel: usize,
-    y: &mut [f32; N],
-    identity: f32,
-    combine: &impl Fn(f32, f32) -> f32,
+    y: &mut [T; N],
+    identity: T,
+    combine: &impl Fn(T, T) -> T,
 ) {
     let mut lanes = [identity; N];
     shape.each_tap(

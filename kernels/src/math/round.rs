@@ -57,3 +57,13 @@ pub(super) fn sqrt_f32(x: f32) -> f32 {
 pub(super) fn sqrt_f64(x: f64) -> f64 {
     libm::sqrt(x)
 }
+
+/// The nearest integer, halves to even, after limiting `x` to `low..=high`; NaN becomes `low`. The bounds must lie
+/// within ±2^22: then no saturating conversion is needed, and quantising loops vectorise.
+#[inline(always)]
+pub fn round_clamped(x: f32, low: f32, high: f32) -> i32 {
+    const MAGIC: f32 = 12_582_912.0;
+    let x = if x > low { x } else { low };
+    let x = if x < high { x } else { high };
+    (x + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i32
+}

@@ -171,6 +171,16 @@ fn casts() {
 }
 
 #[test]
+fn quantising() {
+    for x in (-3000..3000).map(|i| i as f32 / 8.0) {
+        assert_eq!(round_clamped(x, -128.0, 127.0), libm::rint(x.clamp(-128.0, 127.0).into()) as i32);
+    }
+    assert_eq!(round_clamped(f32::NAN, -3.0, 9.0), -3);
+    assert_eq!(round_clamped(f32::INFINITY, -3.0, 4_194_304.0), 4_194_304);
+    assert_eq!(round_clamped(-1e30, -4_194_304.0, 9.0), -4_194_304);
+}
+
+#[test]
 fn clips() {
     assert_eq!(clip(5i32, 7, 3), 3);
     assert!(clip(f32::NAN, 0.0, 1.0).is_nan() && relu(f32::NAN).is_nan());

@@ -32,7 +32,7 @@ fn check_copy(dims: &[usize], x_len: usize, x_offset: usize, x_strides: &[isize]
 
 #[test]
 fn permutations() {
-    for dims in [[2, 3, 4], [17, 8, 31], [3, 40, 9], [1, 16, 16]] {
+    for dims in [[2, 3, 4], [17, 8, 31], [3, 40, 9], [1, 16, 16], [33, 2, 3], [2, 25, 33], [4, 1, 37]] {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let strides = row_major(&dims);
             let y_dims = order.map(|a| dims[a]);

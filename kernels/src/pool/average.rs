@@ -1,6 +1,6 @@
 //! AveragePool and LpPool.
 
-use super::{PoolShape, Window, fold, fold_f32};
+use super::{PoolShape, Window, fold, fold_lanes};
 use crate::element::Number;
 use crate::math;
 
@@ -29,7 +29,7 @@ pub fn average_pool_f32(
             *sum *= scale;
         }
     };
-    fold_f32(shape, x, x_pixel_stride, y, y_pixel_stride, 0.0, |a, b| a + b, mean);
+    fold_lanes(shape, x, x_pixel_stride, y, y_pixel_stride, 0.0, |a, b| a + b, mean);
 }
 
 /// The mean of every window, for any element type, computed in `f64`.
@@ -67,11 +67,11 @@ pub fn lp_pool_f32(
         }
     };
     match p {
-        1 => fold_f32(shape, x, x_pixel_stride, y, y_pixel_stride, 0.0, |a, b| a + b.abs(), |_, _| {}),
-        2 => fold_f32(shape, x, x_pixel_stride, y, y_pixel_stride, 0.0, |a, b| a + b * b, root),
+        1 => fold_lanes(shape, x, x_pixel_stride, y, y_pixel_stride, 0.0, |a, b| a + b.abs(), |_, _| {}),
+        2 => fold_lanes(shape, x, x_pixel_stride, y, y_pixel_stride, 0.0, |a, b| a + b * b, root),
         _ => {
             let add = |a: f32, b: f32| a + math::pow(b.abs(), power);
-            fold_f32(shape, x, x_pixel_stride, y, y_pixel_stride, 0.0, add, root);
+            fold_lanes(shape, x, x_pixel_stride, y, y_pixel_stride, 0.0, add, root);
         }
     }
 }

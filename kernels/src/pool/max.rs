@@ -1,8 +1,7 @@
 //! MaxPool with and without indices, and MaxUnpool.
 
-use super::{PoolShape, fold, fold_f32};
+use super::{PoolShape, fold_lanes};
 use crate::element::{Element, Number};
-use crate::math;
 use crate::select::IndexError;
 
 /// The largest element of every window; NaN if any is NaN, −∞ where a window holds no pixel.
@@ -16,16 +15,7 @@ pub fn max_pool_f32(
     y: &mut [f32],
     y_pixel_stride: usize,
 ) {
-    fold_f32(
-        shape,
-        x,
-        x_pixel_stride,
-        y,
-        y_pixel_stride,
-        f32::NEG_INFINITY,
-        |a, b| math::max(b, a),
-        |_, _| {},
-    );
+    max_pool(shape, x, x_pixel_stride, y, y_pixel_stride);
 }
 
 /// The largest element of every window, for any element type; the lowest value where a window holds no pixel.
@@ -39,7 +29,7 @@ pub fn max_pool<T: Number>(
     y: &mut [T],
     y_pixel_stride: usize,
 ) {
-    fold(shape, [x_pixel_stride, y_pixel_stride], x, y, T::LOWEST, T::max, |_, value| value);
+    fold_lanes(shape, x, x_pixel_stride, y, y_pixel_stride, T::LOWEST, |a, b| b.max(a), |_, _| {});
 }
 
 /// The largest element of every window and where it stands: the first of equals, NaN before all. The indices count
