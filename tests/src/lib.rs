@@ -1,3 +1,4 @@
-//! What Ingrain is measured by: official test vectors, models, goldens.
+//! What Ingrain is measured by: official test vectors, models, goldens, random models.
 
 pub mod conformance;
+pub mod fuzz;
