@@ -11,6 +11,7 @@ pub mod movement;
 pub mod node;
 pub mod pointwise;
 pub mod pool;
+pub mod quantize;
 pub mod select;
 pub mod shape;
 
@@ -39,7 +40,7 @@ pub struct OpDef {
 
 /// Every room, in documentation order.
 static ROOMS: &[&[OpDef]] =
-    &[pointwise::ROOM, matmul::ROOM, conv::ROOM, pool::ROOM, movement::ROOM, select::ROOM];
+    &[pointwise::ROOM, matmul::ROOM, conv::ROOM, pool::ROOM, quantize::ROOM, movement::ROOM, select::ROOM];
 
 /// Every ONNX operator, in documentation order.
 pub fn all() -> impl Iterator<Item = &'static OpDef> {

@@ -78,7 +78,7 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
 }
 
 /// The attribute `group`.
-pub(super) fn groups(cx: &NodeCx<'_>) -> Result<usize, Diagnostic> {
+pub(in crate::ops) fn groups(cx: &NodeCx<'_>) -> Result<usize, Diagnostic> {
     let groups = cx.attributes.int_or("group", 1)?;
     usize::try_from(groups)
         .ok()
@@ -87,7 +87,7 @@ pub(super) fn groups(cx: &NodeCx<'_>) -> Result<usize, Diagnostic> {
 }
 
 /// Extents of the window that a weight tensor holds.
-pub(super) fn weight_window(cx: &NodeCx<'_>, w: Value) -> Result<Vec<usize>, Diagnostic> {
+pub(in crate::ops) fn weight_window(cx: &NodeCx<'_>, w: Value) -> Result<Vec<usize>, Diagnostic> {
     let fixed = cx.ty(w).fixed_shape().filter(|s| s.len() > 2);
     fixed.map(|s| s[2..].to_vec()).ok_or_else(|| {
         Diagnostic::new(
