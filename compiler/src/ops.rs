@@ -12,8 +12,12 @@ pub mod node;
 pub mod pointwise;
 pub mod pool;
 pub mod quantize;
+pub mod resize;
+pub mod sample;
 pub mod select;
 pub mod shape;
+pub mod signal;
+pub mod sort;
 
 pub use node::NodeCx;
 
@@ -39,8 +43,19 @@ pub struct OpDef {
 }
 
 /// Every room, in documentation order.
-static ROOMS: &[&[OpDef]] =
-    &[pointwise::ROOM, matmul::ROOM, conv::ROOM, pool::ROOM, quantize::ROOM, movement::ROOM, select::ROOM];
+static ROOMS: &[&[OpDef]] = &[
+    pointwise::ROOM,
+    matmul::ROOM,
+    conv::ROOM,
+    pool::ROOM,
+    quantize::ROOM,
+    movement::ROOM,
+    select::ROOM,
+    sort::ROOM,
+    resize::ROOM,
+    sample::ROOM,
+    signal::ROOM,
+];
 
 /// Every ONNX operator, in documentation order.
 pub fn all() -> impl Iterator<Item = &'static OpDef> {

@@ -66,6 +66,18 @@ pub struct ResizeAxis {
 }
 
 impl ResizeAxis {
+    /// An axis whose scale is the quotient of its extents.
+    pub const fn between(
+        input: usize,
+        output: usize,
+        coordinates: Coordinates,
+        antialias: bool,
+        exclude_outside: bool,
+    ) -> Self {
+        let scale = output as f64 / input as f64;
+        ResizeAxis { input, output, scale, coordinates, antialias, exclude_outside }
+    }
+
     /// How many input positions each output position reads.
     pub fn taps(&self, interpolation: Interpolation) -> usize {
         let support = match interpolation {
