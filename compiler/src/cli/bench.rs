@@ -70,7 +70,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let placed = Placed { binary: record.binary.clone(), index: 0 };
     let limit = Duration::from_secs(args.timeout);
     let timed = exec::bench(&cache, &placed, &inputs_file, args.runs.max(1), limit)
-        .map_err(|failure| Stop::refused(format!("error: {failure}")))?;
+        .map_err(|failure| Stop::refused(format!("{failure}")))?;
     let binary_bytes = fs::metadata(&record.binary).map_or(0, |m| m.len());
     if !args.json {
         print(&subject.name, &timed, &record);
@@ -111,8 +111,7 @@ fn print(name: &str, timed: &Value, record: &Record) {
 
 /// Names what a build depends on, except for the contents of files.
 fn key(subject: &Subject, dims: &Dims) -> Result<String, String> {
-    let model =
-        subject.model.canonicalize().map_err(|e| format!("error: {}: {e}", subject.model.display()))?;
+    let model = subject.model.canonicalize().map_err(|e| format!("{}: {e}", subject.model.display()))?;
     let runtime = Runtime::locate()?;
     let tool = std::env::current_exe().ok().and_then(|exe| stamp(&exe)).unwrap_or_default();
     Ok(Digest::new()
@@ -145,7 +144,7 @@ fn build(
     record_file: &Path,
     inputs_file: &Path,
 ) -> Result<Record, Stop> {
-    let refuse = |e: String| Stop::refused(format!("error: {}: {e}", subject.model.display()));
+    let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = subject.first_set(&interface).map_err(|p| refuse(p.to_string()))?;
     let mut dims = args.dims.get();
@@ -162,7 +161,7 @@ fn build(
     let builder = Builder::new(cache, Profile::Release, &say)?;
     let (placed, rustc) = builder
         .build_one(Unit::new(compiled))
-        .map_err(|e| Stop::refused(format!("error: the generated code does not build:\n{e}")))?;
+        .map_err(|e| Stop::refused(format!("the generated code does not build:\n{e}")))?;
     drop(progress);
     let inputs = match &set {
         Some(set) => suite::inputs_in_order(&report, set)?,
@@ -180,7 +179,7 @@ fn build(
         compile_ms,
         rustc_ms: rustc.map(|t| t.as_secs_f64() * 1e3).or(known).unwrap_or(0.0),
     };
-    let json = serde_json::to_vec(&record).map_err(|e| format!("error: cannot write JSON: {e}"))?;
+    let json = serde_json::to_vec(&record).map_err(|e| format!("cannot write JSON: {e}"))?;
     cache.write(record_file, &json)?;
     Ok(record)
 }
@@ -216,7 +215,7 @@ fn make_inputs(report: &Report, dims: &Dims, cache: &Cache, placed: &Placed) -> 
         }
     }
     Err(Stop::refused(format!(
-        "error: the model refuses made-up inputs ({refused}); give a folder with test data"
+        "the model refuses made-up inputs ({refused}); give a folder with test data"
     )))
 }
 
@@ -226,7 +225,7 @@ fn make_input(port: &Port, dims: &Dims, integer: i64, seed: u64) -> Result<Tenso
             DimBinding::Fixed(v) | DimBinding::Range(_, v) => usize::try_from(v).ok(),
         };
         let known = text.parse().ok().or_else(|| dims.get(text).and_then(bound));
-        known.ok_or_else(|| format!("error: the extent {text} of the input \"{}\" is not known", port.name))
+        known.ok_or_else(|| format!("the extent {text} of the input \"{}\" is not known", port.name))
     };
     let shape = match &port.fixed {
         Some(shape) => shape.clone(),

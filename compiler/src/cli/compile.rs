@@ -42,7 +42,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
         let name = subject.module_name();
         if let Some(other) = names.insert(name.clone(), path.clone()) {
             let (path, other) = (path.display(), other.display());
-            return Err(format!("error: {other} and {path} would both become {name}.rs").into());
+            return Err(format!("{other} and {path} would both become {name}.rs").into());
         }
         models.push((name, subject.model));
     }
@@ -51,7 +51,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let progress = Progress::new("compiling");
     let written = guard::run_guarded(LIMIT, move || compile(&models, &options, &output));
     drop(progress);
-    let reports = written.map_err(|refusal| Stop::refused(format!("error: {refusal}")))??;
+    let reports = written.map_err(|refusal| Stop::refused(format!("{refusal}")))??;
     for (file, report) in &reports {
         println!("{}: {}", file.display(), terminal::summary(report));
         terminal::dumps(report);
@@ -66,13 +66,12 @@ fn compile(
 ) -> Result<Vec<(PathBuf, Report)>, Stop> {
     let mut sources = Vec::new();
     for (name, path) in models {
-        let source = ModelSource::open(name, path)
-            .map_err(|e| format!("error: {} cannot be read: {e}", path.display()))?;
+        let source =
+            ModelSource::open(name, path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
         sources.push((source, options.clone()));
     }
     let artifact = crate::compile(&sources).map_err(|diagnostics| Stop::refused(diagnostics.to_string()))?;
-    write(artifact, output)
-        .map_err(|e| Stop::from(format!("error: cannot write to {}: {e}", output.display())))
+    write(artifact, output).map_err(|e| Stop::from(format!("cannot write to {}: {e}", output.display())))
 }
 
 fn write(artifact: Artifact, output: &Path) -> std::io::Result<Vec<(PathBuf, Report)>> {

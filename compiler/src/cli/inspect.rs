@@ -130,14 +130,14 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
         } else {
             serde_json::to_string(&all)
         };
-        println!("{}", json.map_err(|e| format!("error: cannot write JSON: {e}"))?);
+        println!("{}", json.map_err(|e| format!("cannot write JSON: {e}"))?);
     }
     Ok(if refused { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 fn inspect(path: &Path, args: &Args) -> Result<(Facts, Option<Refusal>), Stop> {
     let subject = Subject::at(path)?;
-    let refuse = |e: String| Stop::refused(format!("error: {}: {e}", subject.model.display()));
+    let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = subject.first_set(&interface).map_err(|e| refuse(e.to_string()))?;
     let mut dims = args.dims.get();

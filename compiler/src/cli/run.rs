@@ -45,7 +45,7 @@ const LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let subject = Subject::at(&args.model)?;
-    let refuse = |e: String| Stop::refused(format!("error: {}: {e}", subject.model.display()));
+    let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = gather(&subject, &interface, &args.inputs)?;
     let mut dims = args.dims.get();
@@ -59,14 +59,14 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let builder = Builder::new(&cache, Profile::Release, &say)?;
     let (placed, _) = builder
         .build_one(Unit::new(compiled))
-        .map_err(|e| Stop::refused(format!("error: the generated code does not build:\n{e}")))?;
+        .map_err(|e| Stop::refused(format!("the generated code does not build:\n{e}")))?;
     progress.say("running");
     let inputs = suite::inputs_in_order(&report, &set)?;
     let run = exec::run(&cache, &placed, &inputs, Duration::from_secs(args.timeout));
     drop(progress);
-    let run = run.map_err(|failure| Stop::refused(format!("error: {failure}")))?;
+    let run = run.map_err(|failure| Stop::refused(format!("{failure}")))?;
     if let Some(folder) = &args.output {
-        fs::create_dir_all(folder).map_err(|e| format!("error: cannot make {}: {e}", folder.display()))?;
+        fs::create_dir_all(folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
     }
     for (port, tensor) in report.outputs.iter().zip(&run.outputs) {
         println!("{}: {}", port.name, describe(tensor));
@@ -82,16 +82,16 @@ fn gather(subject: &Subject, interface: &Interface, named: &[(String, PathBuf)])
     let required: Vec<&str> = interface.required().map(|i| i.name.as_str()).collect();
     let mut set = DataSet { name: "the command line".to_owned(), ..DataSet::default() };
     if required.iter().any(|r| named.iter().all(|(name, _)| name != r))
-        && let Some(first) = subject.first_set(interface).map_err(|p| format!("error: {p}"))?
+        && let Some(first) = subject.first_set(interface).map_err(|p| format!("{p}"))?
     {
         set.inputs = first.inputs;
     }
     for (name, file) in named {
         if !required.contains(&name.as_str()) {
             let known = required.join(", ");
-            return Err(format!("error: the model has no input \"{name}\"; its inputs are: {known}").into());
+            return Err(format!("the model has no input \"{name}\"; its inputs are: {known}").into());
         }
-        let tensor = dataset::read_tensor(file).map_err(|p| format!("error: {p}"))?;
+        let tensor = dataset::read_tensor(file).map_err(|p| format!("{p}"))?;
         set.inputs.insert(name.clone(), tensor);
     }
     let missing: Vec<&str> = required.into_iter().filter(|r| !set.inputs.contains_key(*r)).collect();
@@ -99,7 +99,7 @@ fn gather(subject: &Subject, interface: &Interface, named: &[(String, PathBuf)])
         return Ok(set);
     }
     let help: Vec<String> = missing.iter().map(|name| format!("--input {name}=FILE.npy")).collect();
-    Err(format!("error: the model needs more inputs; add {}", help.join(" ")).into())
+    Err(format!("the model needs more inputs; add {}", help.join(" ")).into())
 }
 
 /// Type, shape, and the first elements.
@@ -119,7 +119,7 @@ fn write(folder: &Path, name: &str, tensor: &Tensor) -> Result<(), Stop> {
         Ok(bytes) => (folder.join(format!("{plain}.npy")), bytes),
         Err(_) => (folder.join(format!("{plain}.pb")), dataset::pb_bytes(name, tensor)),
     };
-    fs::write(&path, bytes).map_err(|e| format!("error: cannot write {}: {e}", path.display()))?;
+    fs::write(&path, bytes).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     terminal::remark(&format!("wrote {}", path.display()));
     Ok(())
 }

@@ -27,7 +27,7 @@ impl Subject {
             });
         }
         if !path.exists() {
-            return Err(format!("error: there is no file or folder {}", path.display()));
+            return Err(format!("there is no file or folder {}", path.display()));
         }
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Subject { name, model: path.to_path_buf(), sets: Vec::new() })

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Prints a problem to the standard error.
 pub(super) fn complain(message: &str) {
     let red = Style::new().for_stderr().red().bold();
+    if !message.starts_with("error") {
+        eprint!("{} ", red.apply_to("error:"));
+    }
     for line in message.trim_end().lines() {
         match line.strip_prefix("error").and_then(|rest| rest.split_once(':')) {
             Some((code, rest)) => eprintln!("{}:{rest}", red.apply_to(format!("error{code}"))),

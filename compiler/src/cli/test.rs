@@ -73,9 +73,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
         let mut folders = Vec::new();
         find(path, 0, &mut folders)?;
         if folders.is_empty() {
-            return Err(
-                format!("error: there is no model.onnx in {} or the folders in it", path.display()).into()
-            );
+            return Err(format!("there is no model.onnx in {} or the folders in it", path.display()).into());
         }
         for folder in folders {
             cases.push(case(&folder, args)?);
@@ -84,7 +82,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     if let Some(filter) = &args.filter {
         cases.retain(|c| c.name.contains(filter.as_str()));
         if cases.is_empty() {
-            return Err(format!("error: no model's name contains \"{filter}\"").into());
+            return Err(format!("no model's name contains \"{filter}\"").into());
         }
     }
     // A program for each of few models: after a change only those that it touches are built again.
@@ -101,7 +99,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let progress = Progress::new("compiling");
     let outcomes = suite::run(&cache, &cases, settings, &|text| progress.say(text));
     drop(progress);
-    let outcomes = outcomes.map_err(|e| format!("error: {e}"))?;
+    let outcomes = outcomes.map_err(|e| format!("{e}"))?;
     let passed = outcomes.iter().filter(|o| o.reason == Reason::Passed).count();
     let failed = outcomes.len() - passed;
     if args.json {
@@ -120,12 +118,12 @@ fn find(path: &Path, depth: usize, folders: &mut Vec<PathBuf>) -> Result<(), Sto
         return match path.parent().filter(|_| model) {
             Some(folder) if folder.as_os_str().is_empty() => find(Path::new("."), depth, folders),
             Some(folder) => find(folder, depth, folders),
-            None => Err(format!("error: {} is neither a folder nor an ONNX file", path.display()).into()),
+            None => Err(format!("{} is neither a folder nor an ONNX file", path.display()).into()),
         };
     }
     let read = fs::read_dir(path);
     if depth == 0 && read.is_err() {
-        return Err(format!("error: there is no folder {}", path.display()).into());
+        return Err(format!("there is no folder {}", path.display()).into());
     }
     if path.join("model.onnx").is_file() || !dataset::folders(path).is_empty() {
         folders.push(path.to_path_buf());
@@ -150,7 +148,7 @@ fn case(folder: &Path, args: &Args) -> Result<Case, Stop> {
         let read = fs::read(&file).map_err(|e| e.to_string());
         let json: serde_json::Value = read
             .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|e| e.to_string()))
-            .map_err(|e| format!("error: {}: {e}", file.display()))?;
+            .map_err(|e| format!("{}: {e}", file.display()))?;
         tolerance.rtol = json["rtol"].as_f64().unwrap_or(tolerance.rtol);
         tolerance.atol = json["atol"].as_f64().unwrap_or(tolerance.atol);
     }
@@ -177,7 +175,7 @@ fn print_json(cases: &[Case], outcomes: &[Outcome], passed: usize, failed: usize
         detail: &outcome.detail,
     });
     let json = serde_json::to_string(&Results { results: results.collect(), passed, failed });
-    println!("{}", json.map_err(|e| format!("error: cannot write JSON: {e}"))?);
+    println!("{}", json.map_err(|e| format!("cannot write JSON: {e}"))?);
     Ok(())
 }
 

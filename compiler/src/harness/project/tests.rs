@@ -33,6 +33,45 @@ fn unit(body: &str) -> Unit {
     }
 }
 
+/// `y = x + w` for `x: [n]`, and whether it is above zero; `w` stands at `offset` of a blob of `bytes` bytes.
+fn dynamic(offset: usize, bytes: usize) -> Unit {
+    let source = format!(
+        "pub struct Inputs<'a> {{ pub x: ::ingrain::TensorRef<'a, f32, 1> }}
+        pub struct Outputs<'a> {{ pub y: ::ingrain::TensorRef<'a, f32, 1>, pub sign: &'a [bool; 1] }}
+        pub struct Model {{ y: [f32; 8], sign: [bool; 1] }}
+        impl Model {{
+            pub fn new() -> Model {{ Model {{ y: [0.0; 8], sign: [false] }} }}
+            pub fn run(&mut self, inputs: Inputs<'_>) -> Result<Outputs<'_>, ::ingrain::Error> {{
+                let dims @ [n] = inputs.x.dims;
+                ::ingrain::check_dim(\"n\", n, 1, 8)?;
+                let w: &[f32; 1] = super::WEIGHTS.array(::ingrain::Slot::new({offset}, 1));
+                for (y, x) in self.y.iter_mut().zip(inputs.x.data) {{ *y = x + w[0]; }}
+                self.sign = [self.y[0] > 0.0];
+                Ok(Outputs {{ y: ::ingrain::TensorRef {{ data: &self.y[..n], dims }}, sign: &self.sign }})
+            }}
+        }}"
+    );
+    let port = |name: &str, dtype, fixed| Port {
+        name: name.to_owned(),
+        field: name.to_owned(),
+        dtype,
+        shape: vec!["n".to_owned()],
+        fixed,
+    };
+    let report = Report {
+        inputs: vec![port("x", DType::F32, None)],
+        outputs: vec![port("y", DType::F32, None), port("sign", DType::Bool, Some(vec![1]))],
+        ..Report::default()
+    };
+    let mut blob = vec![0; bytes];
+    blob[offset..offset + 4].copy_from_slice(&100.0_f32.to_le_bytes());
+    Unit {
+        source: format!("pub mod model {{\n{source}\n}}\n{}", glue::drive(&report)),
+        blob,
+        blob_hash: format!("{bytes:032x}"),
+    }
+}
+
 /// One group holds models that work, that rustc refuses, that crash, hang and change: each shows what it is.
 #[test]
 fn bad_models_do_not_hide_good_ones() {
@@ -45,6 +84,8 @@ fn bad_models_do_not_hide_good_ones() {
         unit("y[0] += x[0];"),
         unit("return Err(\"no\".to_owned());"),
         unit("*y = *x; fn wrong() -> NoSuchType {}"),
+        dynamic(64, 68),
+        dynamic(1 << 20, 2 << 20),
     ];
     // Another cache key in every run, so that everything is built.
     let progress = |_: &str| {};
@@ -69,6 +110,15 @@ fn bad_models_do_not_hide_good_ones() {
 
     let file = cache.temporary(".in").unwrap();
     std::fs::write(&file, exec::encode(&input)).unwrap();
+    for index in [7, 8] {
+        let sum = run(index).unwrap().outputs;
+        let sign = Tensor::new(DType::Bool, vec![1], vec![1].into()).unwrap();
+        assert_eq!(sum, [Tensor::from_f32s(vec![2], &[101.5, 98.0]), sign]);
+        let long = [Tensor::from_f32s(vec![9], &[0.0; 9])];
+        let refused = exec::run(&cache, placed[index].as_ref().unwrap(), &long, Duration::from_secs(2));
+        assert!(matches!(refused, Err(exec::Failure::Refused(_))));
+    }
+
     let timed = exec::bench(&cache, placed[0].as_ref().unwrap(), &file, 5, Duration::from_secs(60)).unwrap();
     std::fs::remove_file(file).unwrap();
     assert!(timed["runs"].as_u64().unwrap() >= 5 && timed["median_us"].as_f64().unwrap() < 1e5, "{timed}");

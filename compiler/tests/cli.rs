@@ -1,0 +1,145 @@
+//! The command `ingrain` on bad input: it says what is wrong and ends with the right status, never with a panic.
+#![cfg(feature = "cli")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A folder of its own for a test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("ingrain-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    /// Writes a file and gives its path as text.
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let path: &Path = &self.0;
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}
+
+/// Runs the command; its status and what it said on the standard error.
+fn ingrain(args: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ingrain")).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("panicked"), "{args:?}: {said}");
+    (output.status.code().expect("an exit status"), said)
+}
+
+/// A model `y = Identity(x)` with `x: f32[2]`, in the encoding of its messages.
+fn identity() -> Vec<u8> {
+    fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+        [&[tag << 3 | 2, content.len() as u8], content].concat()
+    }
+    let value = |name: &[u8]| {
+        let shape = field(1, &[1 << 3, 2]);
+        let tensor = [&[1 << 3, 1][..], &field(2, &shape)].concat();
+        [field(1, name), field(2, &field(1, &tensor))].concat()
+    };
+    let node = [field(1, b"x"), field(2, b"y"), field(4, b"Identity")].concat();
+    let graph = [field(1, &node), field(2, b"g"), field(11, &value(b"x")), field(12, &value(b"y"))].concat();
+    [&[1 << 3, 8][..], &field(7, &graph), &field(8, &[2 << 3, 17])].concat()
+}
+
+#[test]
+fn missing_files_are_told() {
+    let folder = Folder::new("missing");
+    let nowhere = folder.0.join("no.onnx").to_string_lossy().into_owned();
+    let out = folder.0.join("out").to_string_lossy().into_owned();
+    for args in [
+        &["inspect", &nowhere][..],
+        &["compile", &nowhere, "-o", &out],
+        &["run", &nowhere],
+        &["test", &nowhere],
+        &["bench", &nowhere],
+        &["inspect", &folder.0.to_string_lossy()],
+        &["test", &folder.0.to_string_lossy()],
+    ] {
+        let (status, said) = ingrain(args);
+        assert_eq!(status, 2, "{args:?}: {said}");
+        assert!(said.starts_with("error: there is no"), "{args:?}: {said}");
+    }
+    assert!(!folder.0.join("out").exists());
+}
+
+#[test]
+fn broken_models_are_refused() {
+    let folder = Folder::new("broken");
+    let whole = identity();
+    let out = folder.0.join("out").to_string_lossy().into_owned();
+    for (name, bytes) in [("empty", &[][..]), ("text", b"# not a model"), ("cut", &whole[..whole.len() - 9])]
+    {
+        let model = folder.file(&format!("{name}.onnx"), bytes);
+        for args in [
+            &["inspect", &model][..],
+            &["inspect", &model, "--json"],
+            &["compile", &model, "-o", &out],
+            &["run", &model],
+            &["bench", &model],
+        ] {
+            let (status, said) = ingrain(args);
+            assert_eq!(status, 1, "{args:?}: {said}");
+            assert!(said.starts_with("error"), "{args:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_told() {
+    let folder = Folder::new("inputs");
+    let model = folder.file("m.onnx", &identity());
+    let broken = format!("x={}", folder.file("broken.npy", b"\x93NUMPY\x01\x00\xff\xff"));
+    let unknown = format!("z={}", folder.file("z.npy", b""));
+    for (inputs, why) in [
+        (&["--input", broken.as_str()][..], "its header is cut off"),
+        (&["--input", &unknown], "the model has no input \"z\"; its inputs are: x"),
+        (&["--input", "x"], "is not NAME=FILE"),
+        (&[], "add --input x=FILE.npy"),
+        (&["--dim", "n"], "is neither NAME=VALUE nor NAME=LO..=HI"),
+    ] {
+        let (status, said) = ingrain(&[&["run", model.as_str()], inputs].concat());
+        assert_eq!(status, 2, "{inputs:?}: {said}");
+        assert!(said.contains(why), "{inputs:?}: {said}");
+    }
+}
+
+#[test]
+fn one_broken_test_folder_does_not_hide_the_others() {
+    let folder = Folder::new("suite");
+    folder.file("a/model.onnx", b"broken");
+    folder.file("a/test_data_set_0/input_0.pb", b"");
+    folder.file("b/model.onnx", &identity());
+    folder.file("c/test_data_set_0/input_0.pb", b"");
+    folder.file("d/model.onnx", &identity());
+    folder.file("d/test_data_set_0/input_0.pb", b"\xff");
+    let output = Command::new(env!("CARGO_BIN_EXE_ingrain"))
+        .args(["test", &folder.0.to_string_lossy(), "--json"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((json["passed"].as_u64(), json["failed"].as_u64()), (Some(0), Some(4)));
+    let results = json["results"].as_array().unwrap();
+    for (result, (model, why)) in results.iter().zip([
+        ("a", "cannot be read as an ONNX model"),
+        ("b", "there is no test_data_set_* folder"),
+        ("c", "model.onnx"),
+        ("d", "cannot be read as an ONNX tensor"),
+    ]) {
+        assert_eq!(result["model"], model);
+        assert_eq!(result["status"], "error");
+        assert!(result["detail"].as_str().unwrap().contains(why), "{result}");
+    }
+}
