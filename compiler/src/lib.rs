@@ -15,6 +15,7 @@ pub mod build;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod diag;
+pub mod emit;
 pub mod expr;
 #[cfg(feature = "cli")]
 pub mod harness;
@@ -25,6 +26,7 @@ pub mod lower;
 pub mod ops;
 pub mod options;
 pub mod passes;
+pub mod plan;
 pub mod report;
 pub mod tracked;
 pub mod types;

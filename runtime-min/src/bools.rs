@@ -1,6 +1,6 @@
 //! Truth values. A tensor of them is stored as bytes 0 and 1; users see `bool`.
 
-use crate::defect;
+use crate::{TensorRef, defect};
 
 /// The bytes of truth values: 0 and 1.
 #[inline(always)]
@@ -35,4 +35,14 @@ pub fn bool_array<const N: usize>(bytes: &[u8; N]) -> &[bool; N] {
         Some(array) => array,
         None => defect("a value has another size"),
     }
+}
+
+/// [`as_bools`] for a value with run-time dimensions.
+///
+/// # Panics
+/// If a byte is neither 0 nor 1.
+#[inline]
+#[track_caller]
+pub fn bool_tensor<const RANK: usize>(bytes: TensorRef<'_, u8, RANK>) -> TensorRef<'_, bool, RANK> {
+    TensorRef { data: as_bools(bytes.data), dims: bytes.dims }
 }

@@ -27,7 +27,7 @@ mod tensor;
 
 pub use arena::{Arena, LINE_BYTES, Memory};
 pub use blob::{Aligned, Blob};
-pub use bools::{as_bools, bool_array, from_bools};
+pub use bools::{as_bools, bool_array, bool_tensor, from_bools};
 pub use element::Element;
 pub use error::{Error, check_dim};
 pub use slot::Slot;

@@ -49,6 +49,21 @@ impl<T: Element> Slot<T> {
         Self { offset: self.offset, capacity: self.capacity, len, element: PhantomData }
     }
 
+    /// `len` elements of this place from `first` on. Only these count where overlap is judged.
+    ///
+    /// # Panics
+    /// If they are not all inside; that is a defect of the compiler.
+    #[inline(always)]
+    #[must_use]
+    #[track_caller]
+    pub fn part(self, first: usize, len: usize) -> Self {
+        if first > self.capacity || len > self.capacity - first {
+            defect("a part of a value lies outside of its place");
+        }
+        let offset = self.offset + first * size_of::<T>();
+        Self { offset, capacity: len, len, element: PhantomData }
+    }
+
     /// Number of elements.
     #[inline(always)]
     #[expect(clippy::len_without_is_empty, reason = "a slot is a place, not a container")]

@@ -68,6 +68,18 @@ fn overlap_is_judged_by_the_reserved_bytes() {
 }
 
 #[test]
+fn parts_are_places_of_their_own() {
+    assert!(!refuses(|m| _ = m.step(A.part(0, 8), A.part(8, 8))));
+    assert!(refuses(|m| _ = m.step(A.part(0, 8), A.part(7, 2))));
+    assert!(refuses(|_| _ = A.part(10, 7).len()));
+    assert!(refuses(|_| _ = A.part(17, 0).len()));
+    let mut arena = Arena::<4>::new();
+    let mut memory = Memory::borrowed(&mut arena);
+    memory.step((), B.part(3, 2)).1.fill(1.0);
+    assert_eq!(memory.read(B)[2..6], [0.0, 1.0, 1.0, 0.0]);
+}
+
+#[test]
 fn bounds_are_checked() {
     assert!(refuses(|m| _ = m.step(Slot::<u8>::new(256, 1), ())));
     assert!(refuses(|m| _ = m.step((), Slot::<u64>::new(248, 2))));

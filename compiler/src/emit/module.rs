@@ -1,0 +1,416 @@
+//! The items of a generated module: what users see, where values live, and `run`.
+
+use super::code::{Binding, Code, ident};
+use super::names::{Names, plain, screaming, snake};
+use super::rows::mentions;
+use super::scalar::stored_type;
+use super::step::{Functions, StepCall, statement};
+use super::{Cx, Emitted};
+use crate::lir::{BufferId, Class, Place, Port};
+use crate::plan::{LINE_BYTES, Room};
+use crate::report::{self, StepReport};
+use crate::types::{DType, Dim, Symbol, TensorType};
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::quote;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Calls in one function; more of them go to functions of their own, which compile faster than one long one.
+const CALLS_PER_FUNCTION: usize = 32;
+
+/// Writes the module.
+pub(super) fn emit(cx: &Cx<'_>) -> Emitted {
+    let inputs = ports(cx, &cx.program.inputs);
+    let outputs = ports(cx, &cx.program.outputs);
+    let mut functions = Functions::new();
+    let mut steps = Vec::new();
+    let mut calls: Vec<StepCall> = Vec::new();
+    for &at in &cx.plan.order {
+        let step = &cx.program.steps[at];
+        let call = functions.call(cx, step, cx.plan.in_place[at]);
+        let what = match &call {
+            Some(call) => functions.list[call.function].name.to_string(),
+            None => "in place".to_owned(),
+        };
+        let macs = step.macs.range(&cx.program.symbols).map_or(0, |r| u64::try_from(r.hi).unwrap_or(0));
+        steps.push(StepReport { what, origins: step.origins.iter().map(|o| o.to_string()).collect(), macs });
+        calls.extend(call);
+    }
+    let places = Places::new(cx);
+    let writer = Writer { cx, inputs: &inputs, outputs: &outputs, functions: &functions, places };
+    let run = writer.run(&calls);
+    let items: Vec<TokenStream> = functions.list.iter().map(|f| f.tokens(cx)).collect();
+    let constants = writer.places.constants();
+    let faces = writer.faces();
+    let body = quote!(#run #(#items)*);
+    let uses = writer.uses(&body);
+    Emitted { items: quote!(#uses #faces #constants #body), doc: String::new(), steps, inputs, outputs }
+}
+
+/// The fields of `Inputs` or `Outputs`.
+fn ports(cx: &Cx<'_>, ports: &[Port]) -> Vec<report::Port> {
+    let mut names = Names::default();
+    ports
+        .iter()
+        .map(|port| report::Port {
+            name: port.name.clone(),
+            field: names.unique(&snake(&port.name)),
+            dtype: cx.program.buffer(port.buffer).dtype,
+            shape: port.shape.iter().map(Dim::to_string).collect(),
+            fixed: port.shape.iter().map(Dim::as_usize).collect(),
+        })
+        .collect()
+}
+
+/// The constants that say where values live.
+struct Places<'a> {
+    cx: &'a Cx<'a>,
+    names: BTreeMap<BufferId, String>,
+    used: RefCell<BTreeSet<BufferId>>,
+}
+
+impl<'a> Places<'a> {
+    fn new(cx: &'a Cx<'a>) -> Places<'a> {
+        let mut taken = Names::reserving(&["CONTEXT_BYTES", "LINES"]);
+        let mut names = BTreeMap::new();
+        for (at, buffer) in cx.program.buffers.iter().enumerate() {
+            if matches!(cx.plan.rooms[at], Room::Arena(_) | Room::Blob(_)) {
+                names.insert(BufferId(at as u32), taken.unique(&screaming(&buffer.name)));
+            }
+        }
+        Places { cx, names, used: RefCell::default() }
+    }
+
+    fn constant(&self, buffer: BufferId) -> Ident {
+        self.used.borrow_mut().insert(buffer);
+        ident(self.names.get(&buffer).map_or("UNPLACED", String::as_str))
+    }
+
+    /// A place as a slot: `NAME`, `NAME.first(len)` or `NAME.part(first, len)`.
+    fn slot(&self, place: &Place) -> Code {
+        let name = self.constant(place.buffer);
+        let whole = &self.cx.program.buffer(place.buffer).len;
+        if !place.offset.is(0) || place.len != *whole {
+            let (first, len) =
+                (self.cx.dims.size(&place.offset).tokens, self.cx.dims.size(&place.len).tokens);
+            return Code::tight(quote!(#name.part(#first, #len)));
+        }
+        if place.len.as_usize().is_some() {
+            return Code::tight(quote!(#name));
+        }
+        let len = self.cx.dims.size(&place.len).tokens;
+        Code::tight(quote!(#name.first(#len)))
+    }
+
+    /// The items, values first, in the order of the program.
+    fn constants(&self) -> TokenStream {
+        let used = self.used.borrow();
+        let item = |id: &BufferId| {
+            let buffer = self.cx.program.buffer(*id);
+            let (Room::Arena(bytes) | Room::Blob(bytes)) = self.cx.plan.room(*id) else {
+                return TokenStream::new();
+            };
+            let (name, ty) = (ident(&self.names[id]), stored_type(buffer.dtype));
+            let offset = Literal::u64_unsuffixed(bytes.offset);
+            let elements = Literal::u64_unsuffixed(bytes.len / buffer.dtype.size() as u64);
+            let kind = if matches!(buffer.class, Class::Const(_)) { "weight" } else { "value" };
+            let doc = format!(" {kind} \"{}\", {}[{}]", plain(&buffer.name), buffer.dtype, buffer.len);
+            quote! {
+                #[doc = #doc]
+                const #name: ::ingrain::Slot<#ty> = ::ingrain::Slot::new(#offset, #elements);
+            }
+        };
+        let (weights, values): (Vec<&BufferId>, Vec<&BufferId>) =
+            used.iter().partition(|id| matches!(self.cx.program.buffer(**id).class, Class::Const(_)));
+        let items = values.into_iter().chain(weights).map(item);
+        quote!(#(#items)*)
+    }
+}
+
+struct Writer<'a> {
+    cx: &'a Cx<'a>,
+    inputs: &'a [report::Port],
+    outputs: &'a [report::Port],
+    functions: &'a Functions,
+    places: Places<'a>,
+}
+
+impl Writer<'_> {
+    /// Imports of what the functions name.
+    fn uses(&self, body: &TokenStream) -> TokenStream {
+        let text = body.to_string();
+        let kernels = text.contains("kernels ::").then(|| {
+            quote!(
+                use ::ingrain::kernels;
+            )
+        });
+        let math = text.contains("math ::").then(|| {
+            quote!(
+                use ::ingrain::kernels::math;
+            )
+        });
+        let rows = text.contains("rows ::").then(|| {
+            quote!(
+                use ::ingrain::kernels::reduce::rows;
+            )
+        });
+        quote!(#kernels #math #rows)
+    }
+
+    /// The public items but `run`.
+    fn faces(&self) -> TokenStream {
+        let bytes = Literal::u64_unsuffixed(self.cx.plan.arena_bytes);
+        let lines = Literal::u64_unsuffixed(self.cx.plan.arena_bytes / LINE_BYTES);
+        let inputs = self.fields("Inputs", "What the model reads.", &self.cx.program.inputs, self.inputs);
+        let outputs =
+            self.fields("Outputs", "What the model computes.", &self.cx.program.outputs, self.outputs);
+        quote! {
+            /// Bytes of memory that a worker needs.
+            pub const CONTEXT_BYTES: usize = #bytes;
+            const LINES: usize = #lines;
+            /// The memory of one worker. It may be a `static`; all zeros take no space in the program file.
+            pub type Arena = ::ingrain::Arena<LINES>;
+            #inputs
+            #outputs
+            /// One worker: the model with memory of its own. Running it allocates nothing.
+            #[derive(Debug)]
+            pub struct Model<'m> {
+                memory: ::ingrain::Memory<'m, LINES>,
+            }
+            ::ingrain::with_alloc! {
+                impl Model<'static> {
+                    /// A worker with its arena on the heap.
+                    pub fn new() -> Self {
+                        Self { memory: ::ingrain::Memory::heap() }
+                    }
+                }
+                impl ::core::default::Default for Model<'static> {
+                    fn default() -> Self {
+                        Self::new()
+                    }
+                }
+            }
+        }
+    }
+
+    fn fields(&self, name: &str, doc: &str, ports: &[Port], fields: &[report::Port]) -> TokenStream {
+        let items = ports.iter().zip(fields).map(|(port, field)| {
+            let ty = TensorType::new(field.dtype, port.shape.clone());
+            let doc = format!(" `{}`: `{ty}`", plain(&port.name));
+            let element = match field.dtype {
+                DType::Bool => quote!(bool),
+                other => stored_type(other),
+            };
+            let name = ident(&field.field);
+            let ty = match &field.fixed {
+                Some(shape) => {
+                    let elements = Literal::usize_unsuffixed(shape.iter().product());
+                    quote!(&'a [#element; #elements])
+                }
+                None => {
+                    let rank = Literal::usize_unsuffixed(port.shape.len());
+                    quote!(::ingrain::TensorRef<'a, #element, #rank>)
+                }
+            };
+            quote!(#[doc = #doc] pub #name: #ty,)
+        });
+        let doc = format!(" {doc}");
+        let name = ident(name);
+        let lifetime = if ports.is_empty() { TokenStream::new() } else { quote!(<'a>) };
+        quote! {
+            #[doc = #doc]
+            #[derive(Clone, Copy, Debug)]
+            pub struct #name #lifetime { #(#items)* }
+        }
+    }
+
+    /// The implementation of `Model`, and the functions that a long `run` is cut into.
+    fn run(&self, calls: &[StepCall]) -> TokenStream {
+        let input_type = if self.inputs.is_empty() { quote!(Inputs) } else { quote!(Inputs<'_>) };
+        let output_type = if self.outputs.is_empty() { quote!(Outputs) } else { quote!(Outputs<'_>) };
+        let statements: Vec<TokenStream> = calls.iter().map(|call| self.statement(call)).collect();
+        let (parts, main) = self.parts(calls, statements, &input_type);
+        let dims = self.solve();
+        let results = self.results();
+        let memory = if calls.is_empty() && self.outputs.is_empty() {
+            TokenStream::new()
+        } else {
+            quote!(let memory = &mut self.memory;)
+        };
+        let body = quote!(#dims #memory #(#main)* ::core::result::Result::Ok(#results));
+        let inputs = ident(if mentions(&body, "inputs") { "inputs" } else { "_inputs" });
+        let failure = if self.functions.list.iter().any(|f| f.fallible) {
+            quote! {
+                /// Blames an index on the ONNX node that read it.
+                fn outside(node: &'static str, error: kernels::select::IndexError) -> ::ingrain::Error {
+                    ::ingrain::Error::Index { node, index: error.index, bound: error.bound }
+                }
+            }
+        } else {
+            TokenStream::new()
+        };
+        quote! {
+            impl<'m> Model<'m> {
+                /// A worker in the caller's arena.
+                pub const fn in_arena(arena: &'m mut Arena) -> Self {
+                    Self { memory: ::ingrain::Memory::borrowed(arena) }
+                }
+
+                /// Runs the model.
+                ///
+                /// # Errors
+                /// If a dimension of an input, or an index in it, is out of its range.
+                pub fn run(
+                    &mut self,
+                    #inputs: #input_type,
+                ) -> ::core::result::Result<#output_type, ::ingrain::Error> {
+                    #body
+                }
+            }
+            #(#parts)*
+            #failure
+        }
+    }
+
+    /// Cuts a long list of statements into functions, and gives the calls of these instead.
+    fn parts(
+        &self,
+        calls: &[StepCall],
+        statements: Vec<TokenStream>,
+        input_type: &TokenStream,
+    ) -> (Vec<TokenStream>, Vec<TokenStream>) {
+        if statements.len() <= CALLS_PER_FUNCTION + CALLS_PER_FUNCTION / 2 {
+            return (Vec::new(), statements);
+        }
+        let (mut parts, mut main, mut names) = (Vec::new(), Vec::new(), self.functions.names.clone());
+        let chunks = statements.chunks(CALLS_PER_FUNCTION).zip(calls.chunks(CALLS_PER_FUNCTION));
+        for (number, (statements, calls)) in chunks.enumerate() {
+            let body = quote!(#(#statements)*);
+            let name = ident(&names.unique(&format!("part_{}", number + 1)));
+            let inputs = mentions(&body, "inputs");
+            let symbols: Vec<Ident> = self
+                .symbols()
+                .into_iter()
+                .map(|s| ident(self.cx.dims.name(&s)))
+                .filter(|name| mentions(&body, &name.to_string()))
+                .collect();
+            let input_param = inputs.then(|| quote!(inputs: &#input_type,));
+            let input_arg = inputs.then(|| quote!(&inputs,));
+            let fallible = calls.iter().any(|c| self.functions.list[c.function].fallible);
+            let (result, end, question) = if fallible {
+                let result = quote!(-> ::core::result::Result<(), ::ingrain::Error>);
+                (result, quote!(::core::result::Result::Ok(())), quote!(?))
+            } else {
+                (TokenStream::new(), TokenStream::new(), TokenStream::new())
+            };
+            let doc = format!(
+                " Steps {} to {} of {}.",
+                number * CALLS_PER_FUNCTION + 1,
+                number * CALLS_PER_FUNCTION + calls.len(),
+                self.cx.plan.order.len()
+            );
+            parts.push(quote! {
+                #[doc = #doc]
+                #[inline(never)]
+                fn #name(
+                    memory: &mut ::ingrain::Memory<'_, LINES>, #input_param #(#symbols: usize),*
+                ) #result {
+                    #body
+                    #end
+                }
+            });
+            main.push(quote!(#name(memory, #input_arg #(#symbols),*)#question;));
+        }
+        (parts, main)
+    }
+
+    fn symbols(&self) -> Vec<Symbol> {
+        self.cx.program.symbols.keys().cloned().collect()
+    }
+
+    fn statement(&self, call: &StepCall) -> TokenStream {
+        let function = &self.functions.list[call.function];
+        let slot = |place: &Place| match self.cx.plan.room(place.buffer) {
+            Room::Arena(_) => Some(self.places.slot(place)),
+            _ => None,
+        };
+        statement(self.cx, function, call, &slot, &|place| self.outside(place))
+    }
+
+    /// A slice that is not in the arena.
+    fn outside(&self, place: &Place) -> Code {
+        let Room::Input(index) = self.cx.plan.room(place.buffer) else {
+            let slot = self.places.slot(place).tokens;
+            return Code::tight(quote!(super::WEIGHTS.get(#slot)));
+        };
+        let Some(port) = self.inputs.get(index) else { return Code::tight(quote!(&[])) };
+        let field = ident(&port.field);
+        let whole = if port.fixed.is_some() { quote!(inputs.#field) } else { quote!(inputs.#field.data) };
+        let whole = if port.dtype == DType::Bool { quote!(::ingrain::from_bools(#whole)) } else { whole };
+        if place.offset.is(0) && place.len == self.cx.program.buffer(place.buffer).len {
+            return Code::tight(whole);
+        }
+        let (offset, len) = (self.cx.dims.size(&place.offset).tokens, self.cx.dims.size(&place.len).tokens);
+        Code { tokens: quote!(&#whole[#offset..][..#len]), binding: Binding::Prefix }
+    }
+
+    /// Statements that check the inputs and give symbols their values.
+    fn solve(&self) -> TokenStream {
+        let mut known: BTreeSet<Symbol> = BTreeSet::new();
+        let (mut checks, mut lets, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for (port, field) in self.cx.program.inputs.iter().zip(self.inputs) {
+            if field.fixed.is_some() {
+                continue;
+            }
+            let name = ident(&field.field);
+            let what = format!("input `{}`", plain(&field.name));
+            checks.push(quote!(inputs.#name.check(#what)?;));
+            for (axis, dim) in port.shape.iter().enumerate() {
+                let index = Literal::usize_unsuffixed(axis);
+                let got = quote!(inputs.#name.dims[#index]);
+                let symbol = self.symbols().into_iter().find(|s| *dim == Dim::symbol(s.clone()));
+                match symbol {
+                    Some(symbol) if known.insert(symbol.clone()) => {
+                        let local = ident(self.cx.dims.name(&symbol));
+                        let range = self.cx.program.symbols[&symbol];
+                        let what = format!("{what}, axis {axis} (`{}`)", plain(symbol.name()));
+                        let [lo, hi] = [range.lo, range.hi]
+                            .map(|v| Literal::usize_unsuffixed(usize::try_from(v).unwrap_or(0)));
+                        lets.push(quote! {
+                            let #local = inputs.#name.dims[#index];
+                            ::ingrain::check_dim(#what, #local, #lo, #hi)?;
+                        });
+                    }
+                    _ => {
+                        let expected = self.cx.dims.size(dim).tokens;
+                        let what = match dim.as_i64() {
+                            Some(_) => format!("{what}, axis {axis}"),
+                            None => format!("{what}, axis {axis} (`{dim}`)"),
+                        };
+                        rest.push(quote!(::ingrain::check_dim(#what, #got, #expected, #expected)?;));
+                    }
+                }
+            }
+        }
+        quote!(#(#checks)* #(#lets)* #(#rest)*)
+    }
+
+    /// `Outputs { … }`
+    fn results(&self) -> TokenStream {
+        let fields = self.cx.program.outputs.iter().zip(self.outputs).map(|(port, field)| {
+            let name = ident(&field.field);
+            let slot = self.places.constant(port.buffer);
+            let value = match (&field.fixed, field.dtype) {
+                (Some(_), DType::Bool) => quote!(::ingrain::bool_array(memory.array(#slot))),
+                (Some(_), _) => quote!(memory.array(#slot)),
+                (None, dtype) => {
+                    let dims = port.shape.iter().map(|d| self.cx.dims.size(d).tokens);
+                    let tensor = quote!(memory.tensor(#slot, [#(#dims),*]));
+                    if dtype == DType::Bool { quote!(::ingrain::bool_tensor(#tensor)) } else { tensor }
+                }
+            };
+            quote!(#name: #value)
+        });
+        quote!(Outputs { #(#fields),* })
+    }
+}

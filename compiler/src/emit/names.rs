@@ -1,0 +1,108 @@
+//! Names in generated code: those of the ONNX file, made into Rust identifiers, numbered only where they collide.
+
+use std::collections::BTreeSet;
+
+/// The longest name that is made; longer ones lose their beginning, which exporters fill with the names of modules.
+const LONGEST: usize = 48;
+
+/// Words that are no identifiers, and names that generated code uses itself.
+const TAKEN: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "inputs", "let",
+    "loop", "macro", "match", "memory", "mod", "move", "mut", "override", "priv", "pub", "ref", "return",
+    "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized",
+    "use", "virtual", "where", "while", "yield",
+];
+
+/// Hands out names, each once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    used: BTreeSet<String>,
+}
+
+impl Names {
+    /// Nothing is taken but what `names` lists.
+    pub(super) fn reserving(names: &[&str]) -> Names {
+        Names { used: names.iter().map(|&n| n.to_owned()).collect() }
+    }
+
+    /// `wanted`, with a number behind it if it is taken.
+    pub(super) fn unique(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        let mut number = 2;
+        while !self.used.insert(name.clone()) {
+            name = format!("{wanted}_{number}");
+            number += 1;
+        }
+        name
+    }
+}
+
+/// A name as `snake_case` identifier.
+pub(super) fn snake(name: &str) -> String {
+    let mut words = String::new();
+    let mut previous = '_';
+    for c in name.chars() {
+        let c = if c.is_ascii_alphanumeric() { c } else { '_' };
+        if c.is_ascii_uppercase() && (previous.is_ascii_lowercase() || previous.is_ascii_digit()) {
+            words.push('_');
+        }
+        if c != '_' || !words.ends_with('_') {
+            words.push(c.to_ascii_lowercase());
+        }
+        previous = c;
+    }
+    let mut name = shortened(words.trim_matches('_')).to_owned();
+    if name.is_empty() {
+        name.push_str("value");
+    }
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.insert(0, 'v');
+    }
+    if TAKEN.contains(&name.as_str()) {
+        name.push('_');
+    }
+    name
+}
+
+/// A name as `SCREAMING_CASE` identifier.
+pub(super) fn screaming(name: &str) -> String {
+    snake(name).to_ascii_uppercase()
+}
+
+/// The end of a name, from the beginning of a word.
+fn shortened(name: &str) -> &str {
+    let Some(cut) = name.len().checked_sub(LONGEST).filter(|cut| *cut > 0) else { return name };
+    let tail = &name[cut..];
+    tail.find('_').map_or(tail, |at| &tail[at + 1..])
+}
+
+/// Text from the model as part of a doc comment: one line, nothing that Markdown would take for code or a link.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || c == '`' { '\'' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Names, snake};
+
+    #[test]
+    fn names_become_identifiers() {
+        assert_eq!(snake("/model/layer1.0/conv1/Conv_output_0"), "model_layer1_0_conv1_conv_output_0");
+        assert_eq!(snake("inputIds"), "input_ids");
+        assert_eq!(snake("1x"), "v1x");
+        assert_eq!(snake("type"), "type_");
+        assert_eq!(snake("π"), "value");
+        let long = "encoder.layers.11.self_attention.output.dense.weight.transposed.again";
+        assert_eq!(
+            snake(long),
+            "self_attention_output_dense_weight_transposed_again".split_once('_').unwrap().1
+        );
+    }
+
+    #[test]
+    fn numbers_only_where_names_collide() {
+        let mut names = Names::reserving(&["y"]);
+        assert_eq!([names.unique("x"), names.unique("x"), names.unique("y")], ["x", "x_2", "y_2"]);
+    }
+}
