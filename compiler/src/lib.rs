@@ -26,6 +26,7 @@ pub mod lower;
 pub mod ops;
 pub mod options;
 pub mod passes;
+mod pipeline;
 pub mod plan;
 pub mod report;
 pub mod tracked;
@@ -41,8 +42,5 @@ pub use report::Report;
 /// # Errors
 /// Everything that is wrong with any of the models.
 pub fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Diagnostics> {
-    let _ = models;
-    let mut diagnostics = Diagnostics::new("model");
-    diagnostics.report(diag::Diagnostic::new(diag::Code::Internal, "the pipeline is not connected"));
-    Err(diagnostics)
+    pipeline::compile(models)
 }

@@ -214,9 +214,7 @@ fn make_inputs(report: &Report, dims: &Dims, cache: &Cache, placed: &Placed) -> 
             _ => return Ok(inputs),
         }
     }
-    Err(Stop::refused(format!(
-        "the model refuses made-up inputs ({refused}); give a folder with test data"
-    )))
+    Err(Stop::refused(format!("the model refuses made-up inputs ({refused}); give a folder with test data")))
 }
 
 fn make_input(port: &Port, dims: &Dims, integer: i64, seed: u64) -> Result<Tensor, String> {

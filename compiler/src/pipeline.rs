@@ -1,0 +1,144 @@
+//! The pipeline, stage by stage.
+
+use crate::artifact::{Artifact, Module};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::import::{self, raw::RawModel};
+use crate::ir::Graph;
+use crate::lir::Program;
+use crate::options::{ModelSource, Options};
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::types::Tensor;
+use crate::{emit, lower, passes, plan};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A model as far as it can be taken without the others it ships with.
+struct Lowered {
+    program: Program,
+    report: Report,
+}
+
+/// Compiles models that ship together. See [`crate::compile`].
+pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Diagnostics> {
+    let mut diagnostics = Diagnostics::default();
+    let mut lowered = Vec::with_capacity(models.len());
+    for (source, options) in models {
+        let mut own = Diagnostics::new(&source.file);
+        match lower_model(source, options, &mut own) {
+            Some(done) if own.is_empty() => lowered.push(done),
+            _ => diagnostics.append(own),
+        }
+    }
+    diagnostics.into_result()?;
+    let programs: Vec<&Program> = lowered.iter().map(|l| &l.program).collect();
+    let (plans, blob) = plan::plan(&programs).map_err(|d| {
+        let mut diagnostics = Diagnostics::new(models.first().map_or("", |(s, _)| &s.file));
+        diagnostics.report(d);
+        diagnostics
+    })?;
+    let mut modules = Vec::with_capacity(models.len());
+    for (((source, options), lowered), plan) in models.iter().zip(lowered).zip(&plans) {
+        modules.push(finish(source, options, lowered, plan));
+    }
+    Ok(Artifact { modules, blob: blob.bytes, blob_hash: blob.hash })
+}
+
+/// Everything before the memory plan.
+fn lower_model(source: &ModelSource, options: &Options, diagnostics: &mut Diagnostics) -> Option<Lowered> {
+    check_dumps(options, diagnostics);
+    let raw = import::raw::read(source, diagnostics).ok()?;
+    let graph = import::graph::build(&raw, options, diagnostics);
+    if !diagnostics.is_empty() {
+        return None;
+    }
+    let mut report = Report {
+        file: source.file.clone(),
+        opset: raw.opsets.get("").copied().unwrap_or(0),
+        operators: histogram(&raw),
+        unique_initializer_bytes: unique_initializer_bytes(&raw),
+        ..Report::default()
+    };
+    dump(options, &mut report, "import", &|| graph.to_string());
+    let graph = match passes::run(graph, &options.dump_after, &mut report.dumps) {
+        Ok(graph) => graph,
+        Err(diagnostic) => {
+            diagnostics.report(diagnostic);
+            return None;
+        }
+    };
+    let program = lower::lower(&graph, diagnostics)?;
+    dump(options, &mut report, "lower", &|| program.to_string());
+    describe(&graph, &program, &mut report);
+    Some(Lowered { program, report })
+}
+
+/// The generated module and the last figures of its report.
+fn finish(source: &ModelSource, options: &Options, lowered: Lowered, plan: &Plan) -> Module {
+    let Lowered { program, mut report } = lowered;
+    dump(options, &mut report, "plan", &|| plan.to_string());
+    report.context_bytes = plan.arena_bytes;
+    report.context_lower_bound_bytes = plan.lower_bound_bytes;
+    report.stored_weight_bytes = plan.weight_bytes;
+    let about = emit::About { file: &source.file, opset: report.opset };
+    let emitted = emit::emit(&program, plan, &about);
+    report.steps = emitted.steps;
+    report.inputs = emitted.inputs;
+    report.outputs = emitted.outputs;
+    Module { name: source.name.clone(), items: emitted.items, doc: emitted.doc, report }
+}
+
+/// Stages that are not passes but can be dumped.
+const STAGES: [&str; 3] = ["import", "lower", "plan"];
+
+fn check_dumps(options: &Options, diagnostics: &mut Diagnostics) {
+    for name in &options.dump_after {
+        if !STAGES.contains(&name.as_str()) && !passes::PIPELINE.iter().any(|p| p.name == name) {
+            let mut known: Vec<&str> = passes::PIPELINE.iter().map(|p| p.name).collect();
+            known.extend(STAGES);
+            diagnostics.report(
+                Diagnostic::new(Code::BadOption, format!("there is no pass \"{name}\" to dump after"))
+                    .help(format!("passes and stages: {}", known.join(", "))),
+            );
+        }
+    }
+}
+
+fn dump(options: &Options, report: &mut Report, stage: &str, text: &dyn Fn() -> String) {
+    if options.dump_after.iter().any(|d| d == stage) {
+        report.dumps.push((stage.to_owned(), text()));
+    }
+}
+
+/// How often each operator occurs, most frequent first, then by name.
+fn histogram(raw: &RawModel) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &raw.graph.nodes {
+        *counts.entry(&node.op_type).or_default() += 1;
+    }
+    let mut list: Vec<(String, usize)> = counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+    list.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    list
+}
+
+/// Bytes of the model's constants, each content counted once.
+fn unique_initializer_bytes(raw: &RawModel) -> u64 {
+    let constants = raw.graph.initializers.iter().map(|(_, t)| t);
+    let attributes =
+        raw.graph.nodes.iter().filter(|n| n.op_type == "Constant").flat_map(|n| n.attributes.values());
+    let values = attributes.filter_map(|a| match a {
+        import::raw::RawAttribute::Tensor(tensor) => Some(tensor),
+        _ => None,
+    });
+    let unique: BTreeSet<&[u8]> = constants.chain(values).map(|t: &Tensor| &t.bytes()[..]).collect();
+    unique.into_iter().map(|b| b.len() as u64).sum()
+}
+
+fn describe(graph: &Graph, program: &Program, report: &mut Report) {
+    report.dims = graph.symbols.iter().map(|(s, r)| (s.name().to_owned(), r.lo, r.hi)).collect();
+    report.macs = program
+        .steps
+        .iter()
+        .filter_map(|s| s.macs.range(&graph.symbols))
+        .map(|r| u64::try_from(r.hi).unwrap_or(0))
+        .fold(0, u64::saturating_add);
+}
