@@ -39,6 +39,8 @@ pub(crate) trait Lanes {
     unsafe fn load(from: *const f32) -> Self::V;
     /// Reads the floats of the lanes in `mask` and nothing else; the other lanes are zero.
     unsafe fn load_part(from: *const f32, mask: Self::Mask) -> Self::V;
+    /// Hints that the floats at an address will be needed. Any address may be given.
+    unsafe fn prefetch(at: *const f32);
     /// Writes 16 floats.
     unsafe fn store(to: *mut f32, v: Self::V);
     /// Writes the lanes in `mask` and nothing else.

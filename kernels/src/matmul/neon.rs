@@ -54,6 +54,9 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, v: [float32x4_t; 4]) {
         // SAFETY: the caller gives room for 16 floats.
         unsafe {

@@ -10,8 +10,10 @@ use super::tile::Tile;
 use crate::epilogue::Epilogue;
 use crate::isa::Level;
 
-/// Longest block of `k`.
-const K_BLOCK: usize = 384;
+/// Longest block of `k` over a full block of panels, and over few panels.
+const K_BLOCK: [usize; 2] = [384, 640];
+/// Floats of the right operand in a block that is shorter than the longest.
+const BLOCK: usize = 40 * 1024;
 /// Most panels of a block.
 const PANELS_BLOCK: usize = 8;
 /// Most runs of a block of `k`.
@@ -190,20 +192,24 @@ impl Product<'_> {
         for from in (0..panels).step_by(PANELS_BLOCK) {
             let to = panels.min(from + PANELS_BLOCK);
             // SAFETY: the panels exist; the rest is passed on to the caller.
-            self.blocks_of_k(&mut |runs, run_len, start, end| unsafe {
+            self.blocks_of_k(self.longest(to - from), &mut |runs, run_len, start, end| unsafe {
                 self.block::<L>(from, to, runs, run_len, start, end);
             });
         }
     }
 
+    /// The longest block of `k` over some panels.
+    fn longest(&self, panels: usize) -> usize {
+        // With few rows the right operand is read once anyway: longer streams are better.
+        if self.rows <= 4 { usize::MAX } else { (BLOCK / (panels * PANEL)).clamp(K_BLOCK[0], K_BLOCK[1]) }
+    }
+
     /// Calls `f` for every block of `k`; once without runs where `k` is empty.
-    fn blocks_of_k(&self, f: Visit<'_>) {
+    fn blocks_of_k(&self, longest: usize, f: Visit<'_>) {
         let Runs { count, len, at } = self.runs;
         if count == 0 || len == 0 {
             return f(&[], 0, true, true);
         }
-        // With few rows the right operand is read once anyway: longer streams are better.
-        let longest = if self.rows <= 4 { usize::MAX } else { K_BLOCK };
         if len > longest {
             let piece = len.div_ceil(len.div_ceil(longest)).next_multiple_of(8);
             for i in 0..count {

@@ -3,7 +3,11 @@
 #![allow(clippy::needless_range_loop, reason = "constant bounds keep the arrays in registers")]
 
 use super::lanes::{Lanes, MAX_ROWS};
+use super::pack::PANEL;
 use super::product::{Product, Run};
+
+/// How far ahead panels are fetched, in floats.
+const AHEAD: usize = 24 * PANEL;
 
 /// A tile: up to [`MAX_ROWS`] rows by a few panels, over one block of `k`.
 pub(crate) struct Tile<'a> {
@@ -44,7 +48,15 @@ pub(crate) unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART
     unsafe {
         let mask = L::mask(tile.width);
         let mut sums = [[L::zero(); NV]; MR];
-        if !tile.first {
+        if tile.first {
+            // The result is not in a cache yet: it arrives while the sums are formed.
+            for r in 0..MR {
+                let c = tile.product.c.add(tile.at[r] * tile.product.ldc + tile.column);
+                for v in 0..NV {
+                    L::prefetch(c.wrapping_add(16 * v));
+                }
+            }
+        } else {
             read::<L, MR, NV, PART>(tile, tile.product.c, tile.product.ldc, mask, &mut sums);
         }
         multiply::<L, MR, NV, PART>(tile, mask, &mut sums);
@@ -82,6 +94,7 @@ unsafe fn multiply<L: Lanes, const MR: usize, const NV: usize, const PART: bool>
             for k in 0..tile.run_len {
                 let mut panels = [L::zero(); NV];
                 for v in 0..NV {
+                    L::prefetch(b.wrapping_add(v * tile.b_panel + AHEAD));
                     let from = b.add(v * tile.b_panel);
                     panels[v] = if PART && v == NV - 1 { L::load_part(from, mask) } else { L::load(from) };
                 }
