@@ -16,6 +16,7 @@ pub mod build;
 pub mod cli;
 pub mod diag;
 pub mod emit;
+pub mod eval;
 pub mod expr;
 #[cfg(feature = "cli")]
 pub mod harness;
@@ -31,6 +32,9 @@ pub mod plan;
 pub mod report;
 pub mod tracked;
 pub mod types;
+
+#[cfg(test)]
+mod testing;
 
 pub use artifact::{Artifact, BlobSource, Module};
 pub use diag::Diagnostics;

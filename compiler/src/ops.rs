@@ -4,6 +4,8 @@
 //! operator ([`crate::ir::Op`]) has a shape rule, a meaning and a lowering, all in its room.
 
 pub mod conv;
+pub mod elements;
+pub mod generate;
 mod host;
 pub mod map;
 pub mod matmul;
@@ -42,9 +44,21 @@ pub struct OpDef {
     pub build: Build,
 }
 
+impl OpDef {
+    /// An operator of the default domain.
+    const fn onnx(name: &'static str, since: &'static [i64], doc: &'static str, build: Build) -> OpDef {
+        OpDef { name, domain: "", since, doc, build }
+    }
+}
+
 /// Every room, in documentation order.
 static ROOMS: &[&[OpDef]] = &[
-    pointwise::ROOM,
+    pointwise::arithmetic::ROOM,
+    pointwise::activation::ROOM,
+    pointwise::logic::ROOM,
+    pointwise::rounding::ROOM,
+    pointwise::cast::ROOM,
+    generate::ROOM,
     matmul::ROOM,
     conv::ROOM,
     pool::ROOM,

@@ -89,6 +89,17 @@ pub fn fill<T: Copy>(y: &mut [T], value: T) {
     y.fill(value);
 }
 
+/// Writes sizes as tensor elements: the operators Shape and Size.
+///
+/// # Panics
+/// If `y` does not have as many elements as `sizes`.
+pub fn write_sizes(sizes: &[isize], y: &mut [i64]) {
+    assert!(sizes.len() == y.len(), "as many elements as sizes");
+    for (y, &size) in y.iter_mut().zip(sizes) {
+        *y = size as i64;
+    }
+}
+
 /// Drops axes of extent 1, puts the largest strides of `y` first and merges axes that lie together in both tensors.
 fn normalize(dims: &[usize], x: &[isize], y: &[isize], axes: &mut [Axis; MAX_RANK]) -> usize {
     let mut sorted = [Axis::default(); MAX_RANK];

@@ -81,7 +81,12 @@ fn binary_i64(op: Binary, dtype: DType, x: i64, y: i64) -> i64 {
             let r = x.wrapping_rem(y);
             if r != 0 && (r < 0) != (y < 0) { r + y } else { r }
         }
-        Binary::Pow => (x as f64).powf(y as f64) as i64,
+        Binary::Pow if y < 0 => match x {
+            1 => 1,
+            -1 => 1 - 2 * (y & 1),
+            _ => 0,
+        },
+        Binary::Pow => power(x.cast_unsigned(), y.cast_unsigned()).cast_signed(),
         Binary::Min => x.min(y),
         Binary::Max => x.max(y),
         Binary::And => x & y,
@@ -100,7 +105,7 @@ fn binary_u64(op: Binary, x: u64, y: u64) -> u64 {
         Binary::Mul => x.wrapping_mul(y),
         Binary::Div => x.checked_div(y).unwrap_or(0),
         Binary::Mod | Binary::Fmod => x.checked_rem(y).unwrap_or(0),
-        Binary::Pow => (x as f64).powf(y as f64) as u64,
+        Binary::Pow => power(x, y),
         Binary::Min => x.min(y),
         Binary::Max => x.max(y),
         Binary::And => x & y,
@@ -109,6 +114,19 @@ fn binary_u64(op: Binary, x: u64, y: u64) -> u64 {
         Binary::ShiftLeft => u32::try_from(y).ok().and_then(|y| x.checked_shl(y)).unwrap_or(0),
         Binary::ShiftRight => u32::try_from(y).ok().and_then(|y| x.checked_shr(y)).unwrap_or(0),
     }
+}
+
+/// `x` to the power `exponent`, wrapping.
+fn power(mut x: u64, mut exponent: u64) -> u64 {
+    let mut result = 1_u64;
+    while exponent != 0 {
+        if exponent & 1 == 1 {
+            result = result.wrapping_mul(x);
+        }
+        x = x.wrapping_mul(x);
+        exponent >>= 1;
+    }
+    result
 }
 
 fn binary_f64(op: Binary, x: f64, y: f64) -> f64 {
@@ -208,6 +226,7 @@ fn reduction_identity(op: Reduction, dtype: DType) -> Scalar {
     match op {
         Reduction::Sum => Scalar::from_i64(dtype, 0),
         Reduction::Prod => Scalar::from_i64(dtype, 1),
+        Reduction::Max if dtype == DType::Bool => Scalar::Bool(false),
         Reduction::Max if dtype.is_signed_int() => {
             Scalar::from_i64(dtype, i64::MIN >> (64 - 8 * dtype.size()))
         }

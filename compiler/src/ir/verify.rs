@@ -10,8 +10,8 @@ impl Graph {
     /// What is wrong, as a sentence: a defect of the pass that made the graph.
     pub fn verify(&self) -> Result<(), String> {
         let mut defined = vec![false; self.value_count()];
-        for index in 0..self.value_count() {
-            defined[index] = !matches!(self.value(Value(index as u32)).def, Def::Node(..));
+        for (index, defined) in defined.iter_mut().enumerate() {
+            *defined = !matches!(self.value(Value(index as u32)).def, Def::Node(..));
         }
         for (id, node) in self.nodes() {
             for read in node.reads() {

@@ -199,8 +199,15 @@ impl NodeCx<'_> {
         body: impl FnOnce(&mut ExprBuilder, &[ExprId]) -> ExprId,
     ) -> Result<Value, Diagnostic> {
         let mut builder = ExprBuilder::new();
-        let ids: Vec<ExprId> =
-            inputs.iter().enumerate().map(|(i, &v)| builder.input(i, self.dtype(v))).collect();
+        // A constant of one value is part of the expression, not an input.
+        let ids: Vec<ExprId> = inputs
+            .iter()
+            .enumerate()
+            .map(|(i, &v)| match self.constant(v).and_then(Tensor::splat_value) {
+                Some(value) => builder.scalar(value),
+                None => builder.input(i, self.dtype(v)),
+            })
+            .collect();
         let output = body(&mut builder, &ids);
         let expr = builder.finish(output);
         // Inputs that the body does not read are dropped.

@@ -126,3 +126,10 @@ fn pads() {
     pad(Reflect, &[1], &[1], &[3], 9, &[4], &mut y);
     assert_eq!(y, [4, 4, 4]);
 }
+
+#[test]
+fn sizes_are_elements() {
+    let mut y = [0; 3];
+    write_sizes(&[2, 0, 7], &mut y);
+    assert_eq!(y, [2, 0, 7]);
+}
