@@ -94,8 +94,10 @@ pub struct Graph {
     pub symbols: Symbols,
 }
 
-/// Constants of at most this many elements are folded as soon as a node is added.
-const FOLD_AT_ONCE: usize = 4096;
+/// Results of at most this many bytes are computed as soon as a node of constants is added.
+const FOLD_BYTES: usize = 1 << 10;
+/// So are larger ones, up to this many bytes, if they are not larger than what they are computed from.
+const FOLD_BYTES_IF_SHRINKING: usize = 1 << 14;
 
 impl Graph {
     /// An empty graph over these symbols.
@@ -207,9 +209,8 @@ impl Graph {
         for ty in &types {
             check_size(ty, &self.symbols)?;
         }
-        let small = types.iter().all(|t| t.elements().as_usize().is_some_and(|n| n <= FOLD_AT_ONCE))
-            && facts.iter().all(|f| f.constant.is_some_and(|t| t.len() <= 16 * FOLD_AT_ONCE));
-        if small && epilogue.is_none() {
+        let small = epilogue.is_none() && fold_pays(&types, &facts);
+        if small {
             let constants: Option<Vec<Tensor>> = facts.iter().map(|f| f.constant.cloned()).collect();
             if let Some(results) = constants.and_then(|c| op.eval(&c)) {
                 return Ok(results.into_iter().map(|t| self.add_const(t)).collect());
@@ -241,6 +242,18 @@ impl Graph {
         }
         counts
     }
+}
+
+/// Whether a node of these inputs is folded at once: all of them are constants, and the result does not make the
+/// program larger.
+fn fold_pays(types: &[TensorType], facts: &[Fact<'_>]) -> bool {
+    let bytes = |t: &TensorType| t.elements().as_usize().and_then(|n| n.checked_mul(t.dtype.size()));
+    let Some(result) = types.iter().map(bytes).sum::<Option<usize>>() else { return false };
+    let Some(given) = facts.iter().map(|f| f.constant.map(|t| t.bytes().len())).sum::<Option<usize>>() else {
+        return false;
+    };
+    given <= 16 * FOLD_BYTES_IF_SHRINKING
+        && (result <= FOLD_BYTES || result <= given && result <= FOLD_BYTES_IF_SHRINKING)
 }
 
 /// The constant that `content` is, if none of it is symbolic.

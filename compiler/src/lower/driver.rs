@@ -5,7 +5,7 @@ use super::placement;
 use super::view::View;
 use crate::diag::Diagnostics;
 use crate::ir::{Def, Graph, Value};
-use crate::lir::{Buffer, BufferId, Class, Port, Program, Step, StepKind};
+use crate::lir::{Buffer, BufferId, Class, Port, Program, Step, StepKind, Touch};
 use crate::types::Dim;
 
 /// Lowers a graph.
@@ -49,7 +49,28 @@ pub fn lower(graph: &Graph, diagnostics: &mut Diagnostics) -> Option<Program> {
         return None;
     }
     lower_outputs(graph, &mut program, &mut views);
+    remove_unread(&mut program);
     Some(program)
+}
+
+/// Drops steps whose results nothing reads: what a later step found a better way to compute.
+fn remove_unread(program: &mut Program) {
+    let mut read: Vec<bool> = vec![false; program.buffers.len()];
+    for port in &program.outputs {
+        read[port.buffer.0 as usize] = true;
+    }
+    let mut kept = Vec::with_capacity(program.steps.len());
+    for step in std::mem::take(&mut program.steps).into_iter().rev() {
+        let touches = step.touches();
+        if touches.iter().any(|(b, touch)| *touch != Touch::Read && read[b.0 as usize]) {
+            for (buffer, touch) in touches {
+                read[buffer.0 as usize] |= touch != Touch::Write;
+            }
+            kept.push(step);
+        }
+    }
+    kept.reverse();
+    program.steps = kept;
 }
 
 /// Gives every result of the program a buffer of its own in the arena, row-major from its first element.

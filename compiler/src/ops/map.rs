@@ -5,8 +5,8 @@
 
 use crate::diag::{Code, Diagnostic, Reported};
 use crate::expr::{Binary, Expr, ExprKind, evaluate};
-use crate::ir::{Fact, Op};
-use crate::lir::{Access, MapStep};
+use crate::ir::{Fact, Op, Value};
+use crate::lir::{Access, MapStep, Packing, Place};
 use crate::lower::LowerCx;
 use crate::types::{Dim, Shape, Tensor, TensorType};
 
@@ -134,6 +134,51 @@ impl Op for Map {
     fn writes_strided(&self) -> bool {
         true
     }
+}
+
+/// Weights that are input `i` of a node, in the layout that its kernel reads; `None` if they are computed at run time.
+///
+/// Weights may be a map of a constant and scalars, such as a dequantisation. Packing only moves elements, so the
+/// constant is packed as it is and the map runs over the packed elements: the blob does not grow.
+pub fn packed_weights(cx: &mut LowerCx<'_>, i: usize, packing: Packing) -> Option<Place> {
+    if cx.constant(i).is_some() {
+        return cx.packed_input(i, packing);
+    }
+    let producer = cx.graph.producer(cx.input_value(i))?;
+    let map = producer.is::<Map>().filter(|m| !m.expr.has_reductions() && producer.epilogue.is_none())?;
+    if map.expr.nodes().any(|(_, n)| matches!(n.kind, ExprKind::Index(_))) {
+        return None;
+    }
+    let is_scalar = |value: &Value| cx.graph.ty(*value).elements().is(1);
+    let mut full = producer.inputs.iter().filter(|v| !is_scalar(v));
+    let (&weights, None) = (full.next()?, full.next()) else { return None };
+    let tensor = cx.graph.constant(weights).filter(|_| cx.graph.ty(weights).shape == map.space)?;
+    let name = cx.graph.value(weights).name.as_deref();
+    let stored = cx.weight(tensor, packing, name);
+    let unpacked = cx.scratch(map.expr.dtype(), stored.len.clone());
+    let along = |place: &Place, stride: Dim| Access {
+        buffer: place.buffer,
+        offset: place.offset.clone(),
+        strides: vec![stride],
+    };
+    let mut loads = Vec::with_capacity(producer.inputs.len());
+    for &input in &producer.inputs {
+        loads.push(if input == weights {
+            along(&stored, Dim::ONE)
+        } else {
+            let scalar = cx.dense_value(input);
+            along(&scalar, Dim::ZERO)
+        });
+    }
+    cx.map(MapStep {
+        space: vec![stored.len.clone()],
+        row_axes: 0,
+        reduced: false,
+        expr: map.expr.clone(),
+        loads,
+        store: along(&unpacked, Dim::ONE),
+    });
+    Some(unpacked)
 }
 
 /// Element `element` of an integer expression over dimensions, if it has a symbolic form.

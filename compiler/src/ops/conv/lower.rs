@@ -4,6 +4,7 @@ use super::window::{Window, three, three_fixed};
 use crate::diag::Reported;
 use crate::lir::{Arg, Packing, Place};
 use crate::lower::{LowerCx, epilogue};
+use crate::ops::map::packed_weights;
 use crate::types::{DType, Dim};
 use ingrain_kernels::conv::{ConvShape, conv_scratch, conv_transpose_scratch};
 
@@ -34,9 +35,7 @@ pub(super) fn lower(
     let rank = x_ty.rank();
     let fixed = |d: &Dim| d.as_usize().unwrap_or(0);
     let (channels, filters) = (fixed(&x_ty.shape[rank - 1]), fixed(&y_ty.shape[rank - 1]));
-    let constant = cx.constant(1).is_some();
-    let depthwise = constant
-        && dtype == DType::F32
+    let depthwise = dtype == DType::F32
         && direction == Direction::Forward
         && groups == channels
         && filters == channels
@@ -54,7 +53,7 @@ pub(super) fn lower(
             Packing::ConvTransposePanels { channels, group_filters: fixed(&w_ty.shape[1]), kernel, groups }
         }
     };
-    let weights = match cx.packed_input(1, packing) {
+    let weights = match packed_weights(cx, 1, packing) {
         Some(weights) => weights,
         None => pack_at_run_time(cx, &shape, direction),
     };

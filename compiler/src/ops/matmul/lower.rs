@@ -3,6 +3,7 @@
 use crate::diag::Reported;
 use crate::lir::{Arg, Packing};
 use crate::lower::{LowerCx, View, epilogue};
+use crate::ops::map::packed_weights;
 use crate::types::{DType, Dim, Scalar, Tensor};
 
 /// Matrices of a view: its leading axes as one axis, if they merge.
@@ -33,18 +34,21 @@ pub(super) fn lower(transposed: bool, cx: &mut LowerCx<'_>) -> Result<(), Report
 /// Whether the second operand is one constant matrix for all leading indices of the first.
 fn shared_weights(cx: &LowerCx<'_>) -> bool {
     let ty = cx.input_type(1);
-    cx.constant(1).is_some() && ty.shape[..ty.rank() - 2].iter().all(|d| d.is(1))
+    ty.shape[..ty.rank() - 2].iter().all(|d| d.is(1))
 }
 
 /// One product of all rows of the first operand with packed weights.
 fn lower_panels(transposed: bool, cx: &mut LowerCx<'_>) {
     let shape = cx.output_type(0).shape.clone();
     let (n, rows) = (shape[shape.len() - 1].clone(), Dim::product(&shape[..shape.len() - 1]));
-    let k = cx.input_type(0).shape[cx.input_type(0).rank() - 1].clone();
+    let given = &cx.input_type(1).shape;
+    let k = given[given.len() - if transposed { 1 } else { 2 }].clone();
     let packing =
         Packing::Panels { batch: 1, k: k.as_usize().unwrap_or(0), n: n.as_usize().unwrap_or(0), transposed };
     let (a, lda) = rows_of(cx, 0, &k);
-    let Some(weights) = cx.packed_input(1, packing) else { return };
+    let Some(weights) = packed_weights(cx, 1, packing) else {
+        return lower_batched(transposed, cx);
+    };
     let epilogue = epilogue::argument(cx);
     let output = cx.output(0);
     let (c, ldc) = match output.pixel_stride() {
