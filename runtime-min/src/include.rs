@@ -98,3 +98,24 @@ macro_rules! with_alloc {
 macro_rules! with_alloc {
     ($($content:tt)*) => {};
 }
+
+/// `Model::new` of a generated model, if this crate has the feature `alloc`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! worker_on_heap {
+    ($model:ident) => {
+        $crate::with_alloc! {
+            impl $model<'static> {
+                /// A worker with its memory on the heap.
+                pub fn new() -> Self {
+                    Self { memory: $crate::Memory::heap() }
+                }
+            }
+            impl ::core::default::Default for $model<'static> {
+                fn default() -> Self {
+                    Self::new()
+                }
+            }
+        }
+    };
+}

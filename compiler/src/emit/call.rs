@@ -70,14 +70,10 @@ impl Writer<'_> {
             }
             Arg::Struct(name, fields) => {
                 let path = path(name);
-                let fields = fields.iter().map(|(field, value)| {
-                    let (field, value) = (ident(field), self.arg(value).tokens);
+                let fields = fields.iter().map(|(name, value)| {
+                    let (field, value) = (ident(name), self.arg(value).tokens);
                     // A field that is given a variable of its own name is just named.
-                    if field.to_string() == value.to_string() {
-                        quote!(#field)
-                    } else {
-                        quote!(#field: #value)
-                    }
+                    if value.to_string() == *name { quote!(#field) } else { quote!(#field: #value) }
                 });
                 let fields: Vec<TokenStream> = fields.collect();
                 Code::tight(quote!(kernels::#path { #(#fields),* }))
@@ -100,9 +96,9 @@ impl Writer<'_> {
             }
             Arg::Some(arg) => {
                 let value = self.arg(arg).tokens;
-                Code::tight(quote!(::core::option::Option::Some(#value)))
+                Code::tight(quote!(Some(#value)))
             }
-            Arg::None => Code::tight(quote!(::core::option::Option::None)),
+            Arg::None => Code::tight(quote!(None)),
             Arg::RowMap(map) => self.row_map(map),
         }
     }

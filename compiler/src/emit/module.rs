@@ -43,7 +43,7 @@ pub(super) fn emit(cx: &Cx<'_>) -> Emitted {
     let constants = writer.places.constants();
     let faces = writer.faces();
     let body = quote!(#run #(#items)*);
-    let uses = writer.uses(&body);
+    let uses = writer.uses(&quote!(#constants #body));
     Emitted { items: quote!(#uses #faces #constants #body), doc: String::new(), steps, inputs, outputs }
 }
 
@@ -117,7 +117,7 @@ impl<'a> Places<'a> {
             let doc = format!(" {kind} \"{}\", {}[{}]", plain(&buffer.name), buffer.dtype, buffer.len);
             quote! {
                 #[doc = #doc]
-                const #name: ::ingrain::Slot<#ty> = ::ingrain::Slot::new(#offset, #elements);
+                const #name: Slot<#ty> = Slot::new(#offset, #elements);
             }
         };
         let (weights, values): (Vec<&BufferId>, Vec<&BufferId>) =
@@ -177,19 +177,7 @@ impl Writer<'_> {
             pub struct Model<'m> {
                 memory: ::ingrain::Memory<'m, LINES>,
             }
-            ::ingrain::with_alloc! {
-                impl Model<'static> {
-                    /// A worker with its arena on the heap.
-                    pub fn new() -> Self {
-                        Self { memory: ::ingrain::Memory::heap() }
-                    }
-                }
-                impl ::core::default::Default for Model<'static> {
-                    fn default() -> Self {
-                        Self::new()
-                    }
-                }
-            }
+            ::ingrain::worker_on_heap!(Model);
         }
     }
 
@@ -237,7 +225,7 @@ impl Writer<'_> {
         } else {
             quote!(let memory = &mut self.memory;)
         };
-        let body = quote!(#dims #memory #(#main)* ::core::result::Result::Ok(#results));
+        let body = quote!(#dims #memory #(#main)* Ok(#results));
         let inputs = ident(if mentions(&body, "inputs") { "inputs" } else { "_inputs" });
         let failure = if self.functions.list.iter().any(|f| f.fallible) {
             quote! {
@@ -263,7 +251,7 @@ impl Writer<'_> {
                 pub fn run(
                     &mut self,
                     #inputs: #input_type,
-                ) -> ::core::result::Result<#output_type, ::ingrain::Error> {
+                ) -> Result<#output_type, ::ingrain::Error> {
                     #body
                 }
             }
@@ -298,8 +286,8 @@ impl Writer<'_> {
             let input_arg = inputs.then(|| quote!(&inputs,));
             let fallible = calls.iter().any(|c| self.functions.list[c.function].fallible);
             let (result, end, question) = if fallible {
-                let result = quote!(-> ::core::result::Result<(), ::ingrain::Error>);
-                (result, quote!(::core::result::Result::Ok(())), quote!(?))
+                let result = quote!(-> Result<(), ::ingrain::Error>);
+                (result, quote!(Ok(())), quote!(?))
             } else {
                 (TokenStream::new(), TokenStream::new(), TokenStream::new())
             };

@@ -138,7 +138,7 @@ fn span(access: &Access, extents: &[Dim], dims: &Dims<'_>) -> Place {
             last = &last + &reach;
         }
     }
-    let empty = extents.iter().any(|e| e.is(0));
+    let empty = extents.iter().zip(&access.strides).any(|(e, s)| e.is(0) && !s.is(0));
     let len = if empty { Dim::ZERO } else { &(&last - &first) + &Dim::ONE };
     Place { buffer: access.buffer, offset: if empty { Dim::ZERO } else { first }, len }
 }

@@ -118,7 +118,9 @@ pub(super) fn block(expr: &Expr, target: ExprId, leaves: &Leaves<'_>) -> Block {
         let long = value.tokens.to_string().len() > LONGEST_OPERAND || branch;
         let leaf = operands(expr, id).is_empty() && !matches!(value.binding, Binding::Compare)
             || leaves.known.contains_key(&id);
-        let cheap = leaf && !value.tokens.to_string().starts_with("math");
+        let cheap = leaf
+            && !(branch && value.tokens.to_string().contains('['))
+            && !value.tokens.to_string().starts_with("math");
         let value = if id != target && (count > 1 || long) && !cheap { writer.bind(value) } else { value };
         writer.values.insert(id, value);
     }

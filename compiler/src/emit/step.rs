@@ -139,7 +139,7 @@ impl Function {
             quote!(#name: usize)
         });
         let result = if self.fallible {
-            quote!(-> ::core::result::Result<(), kernels::select::IndexError>)
+            quote!(-> Result<(), kernels::select::IndexError>)
         } else {
             TokenStream::new()
         };

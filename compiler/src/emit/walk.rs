@@ -7,6 +7,7 @@
 use super::code::{Binding, Code, ident};
 use super::dims::Dims;
 use super::nest::Nest;
+use super::rows::mentions;
 use super::scalar::{is_direct, loaded};
 use super::step::Param;
 use crate::lir::{BufferId, Place};
@@ -263,21 +264,33 @@ impl Walk<'_> {
         let mut body = inner;
         for axis in (from..to).rev() {
             let cuts = self.cuts(axis + 1, wanted);
-            let (counter, extent) = (ident(&counter(axis)), self.dims.size(&self.nest.extents[axis]).tokens);
-            body = quote!(for #counter in 0..#extent { #cuts #body });
+            let extent = self.dims.size(&self.nest.extents[axis]);
+            body = counted(axis, &extent, quote!(#cuts #body));
         }
         body
     }
 
     /// The innermost loop around statements; the statements alone if there is but one point.
     pub(super) fn innermost(&self, inner: TokenStream) -> TokenStream {
-        let Some(last) = self.last() else { return inner };
-        let (counter, n) = (ident(&counter(last)), &self.n.tokens);
-        quote!(for #counter in 0..#n { #inner })
+        match self.last() {
+            Some(last) if !self.nest.extents[last].is(1) => counted(last, &self.n, inner),
+            _ => inner,
+        }
     }
 
     /// Whether an element of a local is stored as it is computed with.
     pub(super) fn is_direct(&self, local: usize) -> bool {
         is_direct(self.locals[local].dtype)
+    }
+}
+
+/// The loop over an axis.
+fn counted(axis: usize, extent: &Code, body: TokenStream) -> TokenStream {
+    let (counter, extent) = (counter(axis), &extent.tokens);
+    if mentions(&body, &counter) {
+        let counter = ident(&counter);
+        quote!(for #counter in 0..#extent { #body })
+    } else {
+        quote!(for _ in 0..#extent { #body })
     }
 }

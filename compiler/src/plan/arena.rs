@@ -23,6 +23,9 @@ pub(super) struct Placed {
     pub bytes: u64,
 }
 
+/// What blocks are sorted by before they are placed.
+type Key = fn(&Block) -> (u64, u64, u64);
+
 /// How many gap examinations the search may spend; it bounds compile time, and is deterministic unlike a clock.
 const SEARCH_BUDGET: usize = 30_000_000;
 
@@ -43,16 +46,20 @@ pub(super) fn lower_bound(blocks: &[Block]) -> u64 {
     peak
 }
 
+/// Number of steps that need a block.
+fn length(block: &Block) -> u64 {
+    (block.life.last - block.life.first + 1) as u64
+}
+
 /// Finds an offset for every block.
 pub(super) fn place(blocks: &[Block]) -> Placed {
     let bound = lower_bound(blocks);
-    let length = |b: &Block| (b.life.last - b.life.first + 1) as u64;
-    let keys: [&dyn Fn(&Block) -> (u64, u64, u64); 5] = [
-        &|b| (!b.bytes, b.life.first as u64, !length(b)),
-        &|b| (!(b.bytes.saturating_mul(length(b))), !b.bytes, b.life.first as u64),
-        &|b| (!length(b), !b.bytes, b.life.first as u64),
-        &|b| (b.life.first as u64, !b.bytes, !length(b)),
-        &|b| (u64::MAX - b.life.last as u64, !b.bytes, !length(b)),
+    let keys: [Key; 5] = [
+        |b| (!b.bytes, b.life.first as u64, !length(b)),
+        |b| (!(b.bytes.saturating_mul(length(b))), !b.bytes, b.life.first as u64),
+        |b| (!length(b), !b.bytes, b.life.first as u64),
+        |b| (b.life.first as u64, !b.bytes, !length(b)),
+        |b| (u64::MAX - b.life.last as u64, !b.bytes, !length(b)),
     ];
     let mut best: Option<(Placed, Vec<usize>)> = None;
     for key in keys {

@@ -129,8 +129,7 @@ fn pack(packing: &Packing, source: &[u8], elem: usize, into: &mut [u8]) -> Resul
             }
         }
         Packing::ConvPanels { filters, group_channels, kernel, groups } => {
-            let channels = group_channels.checked_mul(groups);
-            let shape = weights_shape(channels.unwrap_or(usize::MAX), filters, kernel, groups);
+            let shape = weights_shape(group_channels.saturating_mul(groups), filters, kernel, groups);
             fits(product(&[filters, group_channels, kernel[0], kernel[1], kernel[2]]))?;
             if shape.groups == 0 || filters % shape.groups != 0 {
                 return Err(format!("{groups} groups do not divide {filters} filters"));
@@ -147,7 +146,7 @@ fn pack(packing: &Packing, source: &[u8], elem: usize, into: &mut [u8]) -> Resul
             if groups == 0 || channels % groups != 0 {
                 return Err(format!("{groups} groups do not divide {channels} channels"));
             }
-            let filters = group_filters.checked_mul(groups).unwrap_or(usize::MAX);
+            let filters = group_filters.saturating_mul(groups);
             conv::pack_conv_transpose(source, elem, &weights_shape(channels, filters, kernel, groups), into);
         }
     }
