@@ -193,7 +193,7 @@ fn decode(mut bytes: Bytes) -> Option<Vec<Tensor>> {
 }
 
 fn onnx_code(dtype: DType) -> u32 {
-    (1..=16).find(|&code| DType::from_onnx(code) == Some(dtype)).map_or(0, i32::cast_unsigned)
+    (1..=64).find(|&code| DType::from_onnx(code) == Some(dtype)).map_or(0, i32::cast_unsigned)
 }
 
 #[cfg(test)]
