@@ -7,6 +7,9 @@
 //! between the producer and the Concat are undone on the way; a Concat that feeds a Concat composes. A step never reads
 //! the buffer that it writes: where a producer would, its result stays in a buffer of its own.
 
+#[cfg(test)]
+mod tests;
+
 use super::view::View;
 use crate::ir::{Def, Graph, NodeData, Value};
 use crate::lir::{Buffer, BufferId, Class, Program};

@@ -11,6 +11,8 @@ mod pad;
 mod reshape;
 mod slice;
 pub(crate) mod strided;
+#[cfg(test)]
+mod tests;
 mod transpose;
 
 pub use broadcast::Broadcast;
@@ -146,8 +148,9 @@ impl NodeCx<'_> {
     /// If `perm` is not an order of the value's axes.
     pub fn transpose(&mut self, value: Value, perm: &[usize]) -> Result<Value, Diagnostic> {
         let shape = self.shape(value);
-        let is_order = perm.len() == shape.len() && perm.iter().all(|&a| a < shape.len());
-        if is_order {
+        let mut sorted = perm.to_vec();
+        sorted.sort_unstable();
+        if sorted.into_iter().eq(0..shape.len()) {
             let moved: Vec<usize> = perm.iter().copied().filter(|&a| !shape[a].is(1)).collect();
             if moved.is_sorted() {
                 return self.reshape(value, perm.iter().map(|&a| shape[a].clone()).collect());

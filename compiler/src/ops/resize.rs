@@ -5,6 +5,8 @@
 
 mod core;
 mod recipe;
+#[cfg(test)]
+mod tests;
 
 pub use core::{Method, Resize, ResizedAxis};
 

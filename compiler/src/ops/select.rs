@@ -7,6 +7,8 @@ mod chosen;
 mod gather;
 mod reverse;
 mod scatter;
+#[cfg(test)]
+mod tests;
 
 pub use gather::{Gather, GatherElements, GatherNd};
 pub use reverse::ReverseSequence;

@@ -1,5 +1,8 @@
 //! Signals: Fourier transforms and mel filters.
 
+#[cfg(test)]
+mod tests;
+
 use super::host::{elements, tensor};
 use super::{NodeCx, OpDef, shape};
 use crate::diag::{Code, Diagnostic, Reported};

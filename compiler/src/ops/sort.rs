@@ -1,5 +1,8 @@
 //! Sorting: TopK.
 
+#[cfg(test)]
+mod tests;
+
 use super::host::{elements, tensor, with_type};
 use super::{NodeCx, OpDef};
 use crate::diag::{Code, Diagnostic, Reported};

@@ -2,6 +2,7 @@
 
 use super::{Method, Resize, ResizedAxis};
 use crate::diag::{Code, Diagnostic};
+use crate::expr::Unary;
 use crate::ir::Value;
 use crate::ops::NodeCx;
 use crate::ops::shape::axis;
@@ -274,9 +275,15 @@ fn resize(cx: &mut NodeCx<'_>, x: Value, asked: &Asked, targets: &[Target]) -> R
     if matches!(asked.method, Method::Nearest(_)) {
         return cx.add(op, &[x]);
     }
-    // Sums are computed in f32, whatever the element type.
+    // Sums are computed in f32, whatever the element type, and rounded for integers.
     let dtype = cx.dtype(x);
     let x = cx.cast(x, DType::F32)?;
     let y = cx.add(op, &[x])?;
-    cx.cast(y, dtype)
+    if dtype.is_float() {
+        return cx.cast(y, dtype);
+    }
+    cx.map(&[y], |e, v| {
+        let rounded = e.unary(Unary::Round, v[0]);
+        e.cast(rounded, dtype)
+    })
 }

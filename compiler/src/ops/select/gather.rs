@@ -93,14 +93,18 @@ pub struct GatherElements {
 }
 
 /// Checks that an element selection stays within its tensor.
-pub(super) fn check_elements(x: &TensorType, indices: &TensorType, axis: usize) -> Result<(), Diagnostic> {
+pub(super) fn check_elements(x: &TensorType, positions: &Fact<'_>, axis: usize) -> Result<(), Diagnostic> {
+    let indices = positions.ty;
     let fits = x.rank() == indices.rank()
         && x.rank() <= select::MAX_RANK
         && axis < x.rank()
         && (0..x.rank())
             .all(|a| a == axis || (&indices.shape[a] - &x.shape[a]).as_i64().is_none_or(|over| over <= 0));
     if fits {
-        return Ok(());
+        return match (positions.constant, x.shape[axis].as_i64()) {
+            (Some(indices), Some(extent)) => check_range(&indices.to_i64s(), extent),
+            _ => Ok(()),
+        };
     }
     Err(Diagnostic::new(
         Code::BadInput,
@@ -116,7 +120,7 @@ impl Op for GatherElements {
     fn infer(&self, inputs: &[Fact<'_>]) -> Result<Vec<TensorType>, Diagnostic> {
         check_positions(&inputs[1])?;
         let (x, indices) = (inputs[0].ty, inputs[1].ty);
-        check_elements(x, indices, self.axis)?;
+        check_elements(x, &inputs[1], self.axis)?;
         Ok(vec![TensorType::new(x.dtype, indices.shape.clone())])
     }
 

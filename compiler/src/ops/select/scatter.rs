@@ -89,7 +89,7 @@ impl Op for ScatterElements {
 
     fn infer(&self, inputs: &[Fact<'_>]) -> Result<Vec<TensorType>, Diagnostic> {
         check_positions(&inputs[1])?;
-        check_elements(inputs[0].ty, inputs[1].ty, self.axis)?;
+        check_elements(inputs[0].ty, &inputs[1], self.axis)?;
         check(inputs, self.reduction, &inputs[1].ty.shape)
     }
 
