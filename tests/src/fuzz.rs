@@ -3,9 +3,10 @@
 //! A model is a seed (a small valid model of one or few operators) changed a few times, in its messages or in its
 //! bytes. It depends on two numbers only, the run's seed and the iteration, so that every finding can be repeated:
 //! ```text
-//! cargo run --release -p ingrain-tests --bin fuzz -- --seconds 60
-//! cargo run --release -p ingrain-tests --bin fuzz -- --seed 7 --only 12345
+//! cargo run -p ingrain-tests --bin fuzz -- --seconds 60
+//! cargo run -p ingrain-tests --bin fuzz -- --seed 7 --only 12345
 //! ```
+//! Overflows count as findings where they are checked, which is why the runs above are not optimised.
 //! `tests/fuzz` is the same target for cargo-fuzz, which is guided by coverage.
 
 pub mod mutate;

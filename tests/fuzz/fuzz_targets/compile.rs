@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo install cargo-fuzz
-//! cargo run --release -p ingrain-tests --bin fuzz -- --seeds tests/fuzz/corpus/compile
+//! cargo run -p ingrain-tests --bin fuzz -- --seeds tests/fuzz/corpus/compile
 //! cd tests
 //! cargo fuzz run --sanitizer none compile -- -max_total_time=60 -rss_limit_mb=2048 -timeout=20
 //! ```
