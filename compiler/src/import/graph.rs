@@ -6,6 +6,7 @@
 use super::attributes::AttributeReader;
 use super::raw::{RawDim, RawModel, RawNode, RawType, RawValue};
 use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::ir::graph::check_size;
 use crate::ir::{Graph, Value};
 use crate::ops::{self, NodeCx};
 use crate::options::{DimBinding, Options};
@@ -123,7 +124,9 @@ impl Builder<'_> {
                 _ => return Err(fault(Code::BadModel, format!("has a negative extent at axis {axis}"))),
             });
         }
-        Ok(TensorType::new(dtype, shape))
+        let ty = TensorType::new(dtype, shape);
+        check_size(&ty, &self.graph.symbols)?;
+        Ok(ty)
     }
 
     fn symbol(&mut self, name: &str, input: &str, axis: usize) -> Result<Dim, Diagnostic> {

@@ -149,9 +149,13 @@ fn read_shape(what: &str, dims: &[i64], dtype: DType) -> Result<(Vec<usize>, usi
     for &dim in dims {
         shape.push(usize::try_from(dim).map_err(|_| bad(format!("{what} has the extent {dim}")))?);
     }
-    let bytes = shape.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d));
-    match bytes.filter(|&n| isize::try_from(n).is_ok()) {
-        Some(bytes) => Ok((shape, bytes)),
+    // Extents of zero count as one here, so that strides are within bounds too.
+    let bound = shape.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d.max(1)));
+    match bound.filter(|&n| isize::try_from(n).is_ok()) {
+        Some(_) => {
+            let bytes = shape.iter().product::<usize>() * dtype.size();
+            Ok((shape, bytes))
+        }
         None => Err(Diagnostic::new(Code::TooLarge, format!("{what} of shape {dims:?} exceeds the memory"))),
     }
 }

@@ -202,12 +202,12 @@ impl Graph {
     ) -> Result<Vec<Value>, Diagnostic> {
         let facts: Vec<Fact<'_>> = inputs.iter().map(|&v| self.fact(v)).collect();
         let mut types = op.infer(&facts)?;
+        for ty in &types {
+            check_size(ty, &self.symbols)?;
+        }
         let content = if epilogue.is_none() && types.len() == 1 { op.content(&facts) } else { None };
         if let Some(folded) = content.as_ref().and_then(|c| fixed_content(c, &types[0])) {
             return Ok(vec![self.add_const(folded)]);
-        }
-        for ty in &types {
-            check_size(ty, &self.symbols)?;
         }
         let small = epilogue.is_none() && fold_pays(&types, &facts);
         if small {
@@ -264,8 +264,9 @@ fn fixed_content(content: &[Dim], ty: &TensorType) -> Option<Tensor> {
     Some(Tensor::from_scalars(ty.dtype, shape, values.into_iter().map(|v| Scalar::Int(DType::I64, v))))
 }
 
-/// Refuses negative extents and sizes beyond what any target can address.
-fn check_size(ty: &TensorType, symbols: &Symbols) -> Result<(), Diagnostic> {
+/// Refuses negative extents and sizes beyond what any target can address. Extents of zero count as one, so that
+/// strides are within bounds too.
+pub(crate) fn check_size(ty: &TensorType, symbols: &Symbols) -> Result<(), Diagnostic> {
     const LIMIT: i64 = 1 << 46;
     let mut bytes = Some(ty.dtype.size() as i64);
     for dim in &ty.shape {
@@ -276,7 +277,7 @@ fn check_size(ty: &TensorType, symbols: &Symbols) -> Result<(), Diagnostic> {
                 format!("a dimension of {ty} is negative ({})", range.hi),
             ));
         }
-        bytes = bytes.and_then(|b| b.checked_mul(range.map_or(1, |r| r.hi.max(0))));
+        bytes = bytes.and_then(|b| b.checked_mul(range.map_or(1, |r| r.hi.max(1))));
     }
     match bytes {
         Some(bytes) if bytes < LIMIT => Ok(()),

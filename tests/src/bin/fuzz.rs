@@ -10,6 +10,7 @@
 
 use cap::Cap;
 use clap::Parser;
+use ingrain_compiler::diag::Code;
 use ingrain_tests::fuzz;
 use prost::Message;
 use std::alloc::System;
@@ -95,8 +96,8 @@ fn one(save: &Path, seed: u64, iteration: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Compiles one model after another, telling the parent what happens: `I iteration`, `P where it panicked`,
-/// `C` for a model that compiled.
+/// Compiles one model after another, telling the parent what happens: `I iteration`, `P what went wrong`, `C` for a
+/// model that compiled.
 fn child(seed: u64, from: u64) -> ExitCode {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
@@ -107,8 +108,15 @@ fn child(seed: u64, from: u64) -> ExitCode {
     for iteration in from.. {
         println!("I {iteration}");
         let model = fuzz::model(&seeds, seed, iteration);
-        if let Ok(Ok(_)) = panic::catch_unwind(|| fuzz::compile(model)) {
-            println!("C");
+        match panic::catch_unwind(|| fuzz::compile(model)) {
+            Ok(Ok(_)) => println!("C"),
+            Ok(Err(diagnostics)) => {
+                for defect in diagnostics.iter().filter(|d| d.code == Code::Internal) {
+                    println!("P defect: {}", defect.message.replace('\n', " "));
+                }
+            }
+            // The hook has told it.
+            Err(_) => {}
         }
     }
     ExitCode::SUCCESS

@@ -101,6 +101,7 @@ fn what_does_not_fit_is_told() {
     assert_eq!(error(&proto("float[-2] {1, 2}")).1, "tensor \"t\" has the extent -2");
     assert_eq!(error(&proto("float[4611686018427387904, 2] {}")).0, Code::TooLarge);
     assert_eq!(error(&proto("float[9223372036854775807] {}")).0, Code::TooLarge);
+    assert_eq!(error(&proto("float[0, 4611686018427387904] {}")).0, Code::TooLarge);
     let string = error(&proto("string[1] {\"a\"}"));
     assert_eq!(string.0, Code::UnsupportedType);
     assert!(string.1.contains("STRING"), "{}", string.1);
