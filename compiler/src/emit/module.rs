@@ -139,22 +139,15 @@ impl Writer<'_> {
     /// Imports of what the functions name.
     fn uses(&self, body: &TokenStream) -> TokenStream {
         let text = body.to_string();
-        let kernels = text.contains("kernels ::").then(|| {
-            quote!(
-                use ::ingrain::kernels;
-            )
-        });
-        let math = text.contains("math ::").then(|| {
-            quote!(
-                use ::ingrain::kernels::math;
-            )
-        });
-        let rows = text.contains("rows ::").then(|| {
-            quote!(
-                use ::ingrain::kernels::reduce::rows;
-            )
-        });
-        quote!(#kernels #math #rows)
+        let wanted = [
+            ("Slot", quote!(::ingrain::Slot)),
+            ("kernels", quote!(::ingrain::kernels)),
+            ("math", quote!(::ingrain::kernels::math)),
+            ("rows", quote!(::ingrain::kernels::reduce::rows)),
+        ];
+        let named = wanted.iter().filter(|(name, _)| text.contains(&format!("{name} ::")));
+        let uses = named.map(|(_, path)| quote!(use #path;));
+        quote!(#(#uses)*)
     }
 
     /// The public items but `run`.
