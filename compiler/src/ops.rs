@@ -11,6 +11,7 @@ pub mod map;
 pub mod matmul;
 pub mod movement;
 pub mod node;
+pub mod normalize;
 pub mod pointwise;
 pub mod pool;
 pub mod quantize;
@@ -19,6 +20,7 @@ pub mod sample;
 pub mod select;
 pub mod shape;
 pub mod signal;
+pub mod softmax;
 pub mod sort;
 
 pub use node::NodeCx;
@@ -69,6 +71,8 @@ static ROOMS: &[&[OpDef]] = &[
     resize::ROOM,
     sample::ROOM,
     signal::ROOM,
+    softmax::ROOM,
+    normalize::ROOM,
 ];
 
 /// Every ONNX operator, in documentation order.
