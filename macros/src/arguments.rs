@@ -1,6 +1,6 @@
 //! The arguments of `onnx_model!` and their places in the user's source.
 
-use ingrain_compiler::diag::{Code, Diagnostics};
+use ingrain_compiler::diag::{Code, Diagnostic};
 use ingrain_compiler::{DimBinding, Options};
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -36,15 +36,11 @@ impl Model {
         self.dims.iter().fold(Options::default(), |options, dim| options.dim(dim.name.clone(), dim.binding))
     }
 
-    /// The place that the diagnostics are about: a dimension if they all name it, else the path.
-    pub(crate) fn blame(&self, diagnostics: &Diagnostics) -> Span {
-        let names = |dim: &&Dim| {
-            let quoted = [format!("\"{}\"", dim.name), format!("`{}`", dim.name)];
-            diagnostics
-                .iter()
-                .all(|d| d.code == Code::BadOption && quoted.iter().any(|q| d.message.contains(q)))
-        };
-        self.dims.iter().find(names).map_or_else(|| self.path.span(), |dim| dim.span)
+    /// The dimension that a problem is about, if it is about an option: the first that its message quotes.
+    pub(crate) fn option_at_fault(&self, problem: &Diagnostic) -> Option<Span> {
+        let place = |dim: &Dim| Some((problem.message.find(&format!("\"{}\"", dim.name))?, dim.span));
+        let quoted = self.dims.iter().filter_map(place).min_by_key(|(at, _)| *at);
+        quoted.filter(|_| problem.code == Code::BadOption).map(|(_, span)| span)
     }
 }
 

@@ -91,12 +91,20 @@ fn depend(model: &Path, read: &FilesRead) -> Vec<TokenStream> {
         .collect()
 }
 
-/// Puts the problems of each model at its place in the source.
+/// Puts the problems of each model at its place in the source: at the option that is wrong, or at the path.
 fn attribute(models: &[Model], bundle: &[(ModelSource, Options)], all: &Diagnostics) -> syn::Error {
     let mut errors = Errors::default();
     for (model, source) in models.iter().zip(bundle) {
-        if let Err(diagnostics) = ingrain_compiler::compile(std::slice::from_ref(source)) {
-            errors.add(model.blame(&diagnostics), diagnostics);
+        let Err(diagnostics) = ingrain_compiler::compile(std::slice::from_ref(source)) else { continue };
+        let mut of_model = Diagnostics::new(diagnostics.model());
+        for problem in diagnostics.iter() {
+            match model.option_at_fault(problem) {
+                Some(option) => errors.add(option, &problem.message),
+                None => _ = of_model.report(problem.clone()),
+            }
+        }
+        if !of_model.is_empty() {
+            errors.add(model.path.span(), format!("this model does not compile\n\n{of_model}"));
         }
     }
     // What only ails the models together is told at the first.

@@ -18,4 +18,5 @@ fn ui() {
 
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/bad/*.rs");
+    cases.pass("tests/ui/good/*.rs");
 }

@@ -1,0 +1,5 @@
+ingrain::onnx_model! {
+    pub mod tiny = "models/tiny.onnx";
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+ingrain::onnx_model! {
+    mod text = "main.rs";
+}
+
+fn main() {}
