@@ -2,6 +2,7 @@
 
 mod fuse_epilogues;
 mod fuse_maps;
+mod join_slices;
 mod sink_transposes;
 
 #[cfg(test)]
@@ -37,6 +38,16 @@ pub const PIPELINE: &[Pass] = &[
         run: fuse_epilogues::run,
     },
     Pass { name: "fuse_maps", why: "makes one loop of each chain or tree of maps", run: fuse_maps::run },
+    Pass {
+        name: "fuse_fused_epilogues",
+        why: "gives products the maps that read them in several places, now that these are one: `x * sigmoid(x)`",
+        run: fuse_epilogues::run,
+    },
+    Pass {
+        name: "join_slices",
+        why: "undoes splits that a concatenation puts together again, so that fewer copies are left to lower",
+        run: join_slices::run,
+    },
 ];
 
 /// Runs every pass. `dump` gets the text of the graph after the passes in `dump_after`.
