@@ -4,6 +4,7 @@
 //! expression. Nothing here knows of ONNX but the names in [`Origin`]s, which become comments.
 
 mod print;
+mod verify;
 
 use crate::expr::Expr;
 use crate::types::{DType, Dim, Origin, Symbols, Tensor};

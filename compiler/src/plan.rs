@@ -75,7 +75,7 @@ impl Plan {
 /// Plans programs that ship together: one plan for each, one blob for all.
 ///
 /// # Errors
-/// If a buffer has no bound or is too large for the address space.
+/// If a buffer has no bound or is too large for the address space, or if a program is defective.
 pub fn plan(programs: &[&Program]) -> Result<(Vec<Plan>, Blob), Diagnostic> {
     let mut blob = weights::Writer::default();
     let mut plans = Vec::with_capacity(programs.len());
@@ -93,6 +93,9 @@ fn plan_arena(program: &Program) -> Result<Plan, Diagnostic> {
     let sizes = (0..program.buffers.len())
         .map(|at| buffer_bytes(program, BufferId(at as u32)))
         .collect::<Result<Vec<u64>, Diagnostic>>()?;
+    if let Some(problem) = program.verify().into_iter().next() {
+        return Err(Diagnostic::new(Code::Internal, format!("the program is defective: {problem}")));
+    }
     let order = order::order(program, &sizes);
     let lives = liveness::lives(program, &order);
     let classes = in_place::classes(program, &order, &lives);

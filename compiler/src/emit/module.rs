@@ -62,6 +62,19 @@ fn ports(cx: &Cx<'_>, ports: &[Port]) -> Vec<report::Port> {
         .collect()
 }
 
+/// For each buffer the name of the first node that touches it.
+fn producers<'a>(cx: &'a Cx<'_>) -> BTreeMap<BufferId, &'a str> {
+    let mut names = BTreeMap::new();
+    for &at in &cx.plan.order {
+        let step = &cx.program.steps[at];
+        let Some(origin) = step.origins.first() else { continue };
+        for (buffer, _) in step.touches() {
+            names.entry(buffer).or_insert(origin.name.as_str());
+        }
+    }
+    names
+}
+
 /// The constants that say where values live.
 struct Places<'a> {
     cx: &'a Cx<'a>,
@@ -72,11 +85,22 @@ struct Places<'a> {
 impl<'a> Places<'a> {
     fn new(cx: &'a Cx<'a>) -> Places<'a> {
         let mut taken = Names::reserving(&["CONTEXT_BYTES", "LINES"]);
+        let producers = producers(cx);
         let mut names = BTreeMap::new();
         for (at, buffer) in cx.program.buffers.iter().enumerate() {
-            if matches!(cx.plan.rooms[at], Room::Arena(_) | Room::Blob(_)) {
-                names.insert(BufferId(at as u32), taken.unique(&screaming(&buffer.name)));
+            if !matches!(cx.plan.rooms[at], Room::Arena(_) | Room::Blob(_)) {
+                continue;
             }
+            // What has no name in the file is called after the node that makes or reads it.
+            let node = producers.get(&BufferId(at as u32)).map_or("", |&name| name);
+            let name = match (&buffer.class, buffer.name.as_str()) {
+                (_, "") => node.to_owned(),
+                (Class::Const(_), "constant") | (Class::Arena, "scratch") => {
+                    format!("{node} {}", buffer.name)
+                }
+                (_, name) => name.to_owned(),
+            };
+            names.insert(BufferId(at as u32), taken.unique(&screaming(&name)));
         }
         Places { cx, names, used: RefCell::default() }
     }
@@ -114,7 +138,9 @@ impl<'a> Places<'a> {
             let offset = Literal::u64_unsuffixed(bytes.offset);
             let elements = Literal::u64_unsuffixed(bytes.len / buffer.dtype.size() as u64);
             let kind = if matches!(buffer.class, Class::Const(_)) { "weight" } else { "value" };
-            let doc = format!(" {kind} \"{}\", {}[{}]", plain(&buffer.name), buffer.dtype, buffer.len);
+            let called =
+                if buffer.name.is_empty() { String::new() } else { format!(" \"{}\"", plain(&buffer.name)) };
+            let doc = format!(" {kind}{called}: {}[{}]", buffer.dtype, buffer.len);
             quote! {
                 #[doc = #doc]
                 const #name: Slot<#ty> = Slot::new(#offset, #elements);

@@ -17,6 +17,12 @@ fn buffer(program: &mut Program, len: usize, class: Class) -> BufferId {
     BufferId((program.buffers.len() - 1) as u32)
 }
 
+fn input(program: &mut Program, len: usize) -> BufferId {
+    let id = buffer(program, len, Class::Input(0));
+    program.inputs.push(Port { name: "in".to_owned(), shape: vec![Dim::from(len)], buffer: id });
+    id
+}
+
 fn step(program: &mut Program, kind: StepKind) {
     program.steps.push(Step { kind, origins: Vec::new(), summary: String::new(), macs: Dim::ZERO });
 }
@@ -49,13 +55,14 @@ fn negate(program: &mut Program, load: BufferId, store: BufferId) {
 }
 
 fn output(program: &mut Program, buffer: BufferId) {
-    program.outputs.push(Port { name: "out".to_owned(), shape: Vec::new(), buffer });
+    let shape = vec![program.buffer(buffer).len.clone()];
+    program.outputs.push(Port { name: "out".to_owned(), shape, buffer });
 }
 
 #[test]
 fn a_chain_needs_two_places_and_maps_need_none() {
     let mut p = Program::default();
-    let input = buffer(&mut p, 100, Class::Input(0));
+    let input = input(&mut p, 100);
     let values: Vec<BufferId> = (0..5).map(|_| buffer(&mut p, 100, Class::Arena)).collect();
     call(&mut p, &[input], values[0]);
     negate(&mut p, values[0], values[1]);
@@ -73,7 +80,7 @@ fn a_chain_needs_two_places_and_maps_need_none() {
 #[test]
 fn a_value_that_is_needed_later_is_not_overwritten() {
     let mut p = Program::default();
-    let input = buffer(&mut p, 16, Class::Input(0));
+    let input = input(&mut p, 16);
     let (a, b, c) = (
         buffer(&mut p, 16, Class::Arena),
         buffer(&mut p, 16, Class::Arena),
@@ -91,7 +98,7 @@ fn a_value_that_is_needed_later_is_not_overwritten() {
 #[test]
 fn results_and_inputs_are_never_overwritten() {
     let mut p = Program::default();
-    let input = buffer(&mut p, 16, Class::Input(0));
+    let input = input(&mut p, 16);
     let (a, b) = (buffer(&mut p, 16, Class::Arena), buffer(&mut p, 16, Class::Arena));
     negate(&mut p, input, a);
     negate(&mut p, a, b);
