@@ -15,6 +15,7 @@ pub mod normalize;
 pub mod pointwise;
 pub mod pool;
 pub mod quantize;
+pub mod reduce;
 pub mod resize;
 pub mod sample;
 pub mod select;
@@ -61,6 +62,7 @@ static ROOMS: &[&[OpDef]] = &[
     pointwise::rounding::ROOM,
     pointwise::cast::ROOM,
     generate::ROOM,
+    reduce::ROOM,
     matmul::ROOM,
     conv::ROOM,
     pool::ROOM,
