@@ -6,7 +6,7 @@ use super::rows::mentions;
 use super::scalar::stored_type;
 use super::step::{Functions, StepCall, statement};
 use super::{Cx, Emitted};
-use crate::lir::{BufferId, Class, Place, Port};
+use crate::lir::{BufferId, Class, Place, Port, Step};
 use crate::plan::{LINE_BYTES, Room};
 use crate::report::{self, StepReport};
 use crate::types::{DType, Dim, Symbol, TensorType};
@@ -23,19 +23,21 @@ pub(super) fn emit(cx: &Cx<'_>) -> Emitted {
     let inputs = ports(cx, &cx.program.inputs);
     let outputs = ports(cx, &cx.program.outputs);
     let mut functions = Functions::new();
-    let mut steps = Vec::new();
     let mut calls: Vec<StepCall> = Vec::new();
+    let mut computed = Vec::new();
     for &at in &cx.plan.order {
         let step = &cx.program.steps[at];
         let call = functions.call(cx, step, cx.plan.in_place[at]);
-        let what = match &call {
-            Some(call) => functions.list[call.function].name.to_string(),
-            None => "in place".to_owned(),
-        };
-        let macs = step.macs.range(&cx.program.symbols).map_or(0, |r| u64::try_from(r.hi).unwrap_or(0));
-        steps.push(StepReport { what, origins: step.origins.iter().map(|o| o.to_string()).collect(), macs });
+        computed.push((step, call.as_ref().map(|call| call.function)));
         calls.extend(call);
     }
+    functions.unhide(&calls);
+    let report = |(step, function): (&Step, Option<usize>)| {
+        let what = function.map_or_else(|| "in place".to_owned(), |f| functions.list[f].name.to_string());
+        let macs = step.macs.range(&cx.program.symbols).map_or(0, |r| u64::try_from(r.hi).unwrap_or(0));
+        StepReport { what, origins: step.origins.iter().map(|o| o.to_string()).collect(), macs }
+    };
+    let steps = computed.into_iter().map(report).collect();
     let places = Places::new(cx);
     let writer = Writer { cx, inputs: &inputs, outputs: &outputs, functions: &functions, places };
     let run = writer.run(&calls);

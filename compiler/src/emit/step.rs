@@ -12,7 +12,7 @@ use crate::lir::{Place, Step, StepKind};
 use crate::types::{DType, Origin, Symbol};
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many origins a comment names before it only counts them.
 const NAMED_ORIGINS: usize = 4;
@@ -84,6 +84,22 @@ impl Functions {
     /// None yet.
     pub(super) fn new() -> Functions {
         Functions { list: Vec::new(), names: Names::reserving(&["outside"]), by_text: BTreeMap::new() }
+    }
+
+    /// Renames functions that are called where a slice of the same name would hide them.
+    pub(super) fn unhide(&mut self, calls: &[StepCall]) {
+        let slices: BTreeSet<&str> =
+            calls.iter().flat_map(|call| &call.params).map(|param| param.name.as_str()).collect();
+        for function in &mut self.list {
+            let name = function.name.to_string();
+            if slices.contains(name.as_str()) {
+                let mut wanted = format!("compute_{name}");
+                while slices.contains(wanted.as_str()) {
+                    wanted.push('_');
+                }
+                function.name = ident(&self.names.unique(&wanted));
+            }
+        }
     }
 
     /// The call that computes a step; `None` if there is nothing to do.
