@@ -35,8 +35,12 @@ fn decode_message<M: Message + Default>(
         Diagnostic::new(Code::BadFile, format!("the file cannot be read as {what}: {why}"))
             .help("check that the file is complete and of the right kind, or export it again")
     };
-    scan::check(&bytes, kind).map_err(bad)?;
-    M::decode(bytes).map_err(|e| bad(e.to_string()))
+    let places = scan::check(&bytes, kind).map_err(bad)?;
+    let message = match places.is_empty() {
+        true => M::decode(bytes),
+        false => M::decode(scan::Renamed::new(bytes, places)),
+    };
+    message.map_err(|e| bad(e.to_string()))
 }
 
 /// A model.

@@ -3,6 +3,12 @@
 //! An empty message takes two bytes in the file and a hundred times as many in memory, so a small file could ask for
 //! more memory than there is. The scan walks the fields that become messages or strings, counts them, and skips
 //! everything else in one step; it costs nothing for weights.
+//!
+//! It also finds the tensors whose elements stand packed in `float_data` or `double_data`. Those bytes are the same as
+//! in `raw_data`, so such a field is decoded as `raw_data` and shares the file instead of being copied element by
+//! element: [`Renamed`] shows the file to the decoder with another key at these places.
+
+use bytes::{Buf, Bytes};
 
 /// What a length-delimited field of a message holds.
 #[derive(Clone, Copy)]
@@ -83,20 +89,95 @@ const MAX_OBJECTS: usize = 8 << 20;
 /// Depth of messages in messages; prost itself stops at the same depth.
 const MAX_DEPTH: usize = 100;
 
-/// Checks that `bytes` are the complete encoding of a message of this kind, of sane proportions.
+/// Checks that `bytes` are the complete encoding of a message of this kind, of sane proportions. Gives the places of
+/// the keys that may be read as [`RAW_DATA`], ascending.
 ///
 /// # Errors
 /// What is wrong, as a clause.
-pub fn check(bytes: &[u8], kind: &'static Kind) -> Result<(), String> {
+pub fn check(bytes: &[u8], kind: &'static Kind) -> Result<Vec<usize>, String> {
     if bytes.is_empty() {
         return Err("it is empty".to_owned());
     }
-    Scan { bytes, objects: 0 }.message(0, bytes.len(), kind, 0)
+    let mut scan = Scan { bytes, objects: 0, raw: Vec::new() };
+    scan.message(0, bytes.len(), kind, 0)?;
+    Ok(scan.raw)
+}
+
+/// The key of `TensorProto.raw_data`.
+const RAW_DATA: u8 = 9 << 3 | 2;
+/// The key of packed `TensorProto.float_data`, and the number of the element type that goes with it.
+const FLOAT_DATA: (u8, u64) = (4 << 3 | 2, 1);
+/// The same of `TensorProto.double_data`.
+const DOUBLE_DATA: (u8, u64) = (10 << 3 | 2, 11);
+
+/// The bytes of a file, but with [`RAW_DATA`] in some places.
+pub struct Renamed {
+    bytes: Bytes,
+    /// How many bytes were read.
+    at: usize,
+    /// The places that are still ahead, the next one last.
+    places: Vec<usize>,
+}
+
+impl Renamed {
+    /// Reads `bytes` with `places`, ascending, renamed.
+    pub fn new(bytes: Bytes, mut places: Vec<usize>) -> Renamed {
+        places.reverse();
+        Renamed { bytes, at: 0, places }
+    }
+}
+
+impl Buf for Renamed {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self.places.last() {
+            Some(&place) if place == self.at => &[RAW_DATA],
+            Some(&place) => &self.bytes[..place - self.at],
+            None => &self.bytes,
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        self.at += count;
+        while self.places.last().is_some_and(|&place| place < self.at) {
+            self.places.pop();
+        }
+    }
+
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        // Keys are never part of a payload.
+        let bytes = self.bytes.slice(..len);
+        self.advance(len);
+        bytes
+    }
 }
 
 struct Scan<'a> {
     bytes: &'a [u8],
     objects: usize,
+    raw: Vec<usize>,
+}
+
+/// What the scan learns of a tensor's elements.
+#[derive(Default)]
+struct Elements {
+    data_type: u64,
+    /// The fields that hold packed elements or raw data: their keys and places.
+    fields: Vec<(u8, usize)>,
+}
+
+impl Elements {
+    /// The place of the only field with elements, if its bytes are as raw data are.
+    fn raw_place(&self) -> Option<usize> {
+        match self.fields[..] {
+            [(key, place)] => [FLOAT_DATA, DOUBLE_DATA].contains(&(key, self.data_type)).then_some(place),
+            _ => None,
+        }
+    }
 }
 
 impl Scan<'_> {
@@ -110,12 +191,18 @@ impl Scan<'_> {
         if depth > MAX_DEPTH {
             return Err(format!("messages are nested more than {MAX_DEPTH} deep at byte {at}"));
         }
+        let is_tensor = std::ptr::eq(kind, &TENSOR);
+        let mut elements = Elements::default();
         while at < end {
             let start = at;
             let key = self.varint(&mut at, end)?;
+            let key_len = at - start;
             let skip = match key & 7 {
                 0 => {
-                    self.varint(&mut at, end)?;
+                    let value = self.varint(&mut at, end)?;
+                    if key >> 3 == 2 {
+                        elements.data_type = value;
+                    }
                     0
                 }
                 1 => 8,
@@ -142,7 +229,15 @@ impl Scan<'_> {
                     self.message(at, next, inner, depth + 1)?;
                 }
             }
+            // Two of these fields, as of elements that stand one by one, are as good as more.
+            if is_tensor && matches!(key >> 3, 4 | 9 | 10) && elements.fields.len() < 2 {
+                let packed = key_len == 1 && key & 7 == 2;
+                elements.fields.push((if packed { self.bytes[start] } else { 0 }, start));
+            }
             at = next;
+        }
+        if is_tensor {
+            self.raw.extend(elements.raw_place());
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::diag::Diagnostics;
-use crate::import::{raw, text};
+use crate::import::{raw, tensor, text};
 use crate::options::{ExternalData, ModelSource};
 use std::sync::Arc;
 
@@ -44,8 +44,11 @@ fn field(tag: u8, contents: &[u8]) -> Vec<u8> {
 
 #[test]
 fn encoding_and_decoding_are_inverse() {
-    let model = text::parse(MODEL).unwrap();
-    assert_eq!(decode(model.encode_to_vec().into()).unwrap(), model);
+    let mut model = text::parse(MODEL).unwrap();
+    let file = Bytes::from(model.encode_to_vec());
+    // Packed floats are decoded as raw data.
+    tensor::settle(&mut model.graph.as_mut().unwrap().initializer[0]);
+    assert_eq!(decode(file).unwrap(), model);
 }
 
 #[test]
@@ -55,6 +58,34 @@ fn raw_data_share_the_file() {
     let file = Bytes::from(ModelProto { graph: Some(graph), ..ModelProto::default() }.encode_to_vec());
     let data = decode(file.clone()).unwrap().graph.unwrap().initializer[0].raw_data.clone().unwrap();
     assert!(file.as_ptr_range().contains(&data.as_ptr()));
+}
+
+#[test]
+fn packed_floats_share_the_file() {
+    let text = "g () => () <float[2] a = {1, 2}, double[1] b = {3}, int64[1] c = {4}, float[1] d = {5}> {}";
+    let file = text::model_bytes(text);
+    let tensors = decode(file.clone()).unwrap().graph.unwrap().initializer;
+    for (tensor, len) in [(&tensors[0], 8), (&tensors[1], 8), (&tensors[3], 4)] {
+        let data = tensor.raw_data.as_ref().unwrap();
+        assert_eq!(data.len(), len);
+        assert!(file.as_ptr_range().contains(&data.as_ptr()));
+        assert!(tensor.float_data.is_empty() && tensor.double_data.is_empty());
+    }
+    assert_eq!(tensors[3].raw_data.as_deref(), Some(&5_f32.to_le_bytes()[..]));
+    assert_eq!((tensors[2].name.as_deref(), &tensors[2].int64_data[..]), (Some("c"), &[4][..]));
+}
+
+#[test]
+fn floats_that_are_not_in_one_piece_are_joined() {
+    let one = 1_f32.to_le_bytes();
+    let float = vec![2 << 3, 1];
+    let pieces = decode_tensor([field(4, &one), float.clone(), field(4, &one)].concat().into()).unwrap();
+    assert_eq!(pieces.float_data, [1.0, 1.0]);
+    let single = decode_tensor([float.clone(), vec![4 << 3 | 5], one.to_vec()].concat().into()).unwrap();
+    assert_eq!(single.float_data, [1.0]);
+    // Real and imaginary parts of another type stay what they are.
+    let complex = decode_tensor([vec![2 << 3, 14], field(4, &one)].concat().into()).unwrap();
+    assert_eq!((complex.float_data.len(), complex.raw_data), (1, None));
 }
 
 #[test]
