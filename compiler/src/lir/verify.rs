@@ -83,6 +83,7 @@ impl Verifier<'_> {
     /// The slices of a loop nest, with the load that is overwritten in place taken for a part of the store.
     fn nest(&mut self, space: &[Dim], loads: &[&Access], store: &Access, slices: &mut Vec<Slice>) {
         if space.iter().any(|e| e.is(0)) {
+            self.written[store.buffer.0 as usize] = true;
             return;
         }
         for load in loads {
