@@ -13,7 +13,7 @@ mod print;
 mod rewrite;
 
 pub use build::ExprBuilder;
-pub use eval::{apply_binary, apply_compare, apply_unary, evaluate};
+pub use eval::{apply_binary, apply_compare, apply_unary, combine, evaluate, reduction_identity};
 
 use crate::types::{DType, Scalar};
 

@@ -7,6 +7,7 @@ pub mod conv;
 pub mod elements;
 pub mod generate;
 mod host;
+pub mod loss;
 pub mod map;
 pub mod matmul;
 pub mod movement;
@@ -63,6 +64,9 @@ static ROOMS: &[&[OpDef]] = &[
     pointwise::cast::ROOM,
     generate::ROOM,
     reduce::ROOM,
+    softmax::ROOM,
+    normalize::ROOM,
+    loss::ROOM,
     matmul::ROOM,
     conv::ROOM,
     pool::ROOM,
@@ -73,8 +77,6 @@ static ROOMS: &[&[OpDef]] = &[
     resize::ROOM,
     sample::ROOM,
     signal::ROOM,
-    softmax::ROOM,
-    normalize::ROOM,
 ];
 
 /// Every ONNX operator, in documentation order.

@@ -3,6 +3,7 @@
 mod fuse_epilogues;
 mod fuse_maps;
 mod join_slices;
+mod reduce_to_rows;
 mod sink_transposes;
 
 #[cfg(test)]
@@ -31,6 +32,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "sink_transposes",
         why: "runs convolution networks channels-last; before fusion, which transposes in between would stop",
         run: sink_transposes::run,
+    },
+    Pass {
+        name: "reduce_to_rows",
+        why: "makes maps of reductions; after transposes, which reductions let pass and row maps do not",
+        run: reduce_to_rows::run,
     },
     Pass {
         name: "fuse_epilogues",

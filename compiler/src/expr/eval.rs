@@ -222,7 +222,8 @@ pub fn evaluate(expr: &Expr, inputs: &[Tensor], space: &[usize], row_axes: usize
     Tensor::from_scalars(expr.dtype(), shape, result)
 }
 
-fn reduction_identity(op: Reduction, dtype: DType) -> Scalar {
+/// The reduction of nothing.
+pub fn reduction_identity(op: Reduction, dtype: DType) -> Scalar {
     match op {
         Reduction::Sum => Scalar::from_i64(dtype, 0),
         Reduction::Prod => Scalar::from_i64(dtype, 1),
@@ -238,7 +239,8 @@ fn reduction_identity(op: Reduction, dtype: DType) -> Scalar {
     }
 }
 
-fn combine(op: Reduction, x: Scalar, y: Scalar) -> Scalar {
+/// What a reduction makes of two elements.
+pub fn combine(op: Reduction, x: Scalar, y: Scalar) -> Scalar {
     let op = match op {
         Reduction::Sum => Binary::Add,
         Reduction::Prod => Binary::Mul,

@@ -13,8 +13,9 @@ mod tests;
 
 pub use arg::Arg;
 pub use basic::Reduce;
-pub use recipes::reduce;
 pub use scan::Scan;
+
+pub(super) use recipes::{mean, norm, reduce};
 
 use super::OpDef;
 use crate::diag::Diagnostic;
@@ -27,15 +28,24 @@ type Built = Result<Vec<Value>, Diagnostic>;
 pub static ROOM: &[OpDef] = &[
     OpDef::onnx("ReduceSum", &[1, 11, 13], "`Σ x` over any axes", |cx| reduction(cx, Kind::Sum)),
     OpDef::onnx("ReduceMean", &[1, 11, 13, 18], "`Σ x / n` over any axes", |cx| reduction(cx, Kind::Mean)),
-    OpDef::onnx("ReduceMax", &[1, 11, 12, 13, 18, 20], "Largest over any axes", |cx| reduction(cx, Kind::Max)),
-    OpDef::onnx("ReduceMin", &[1, 11, 12, 13, 18, 20], "Smallest over any axes", |cx| reduction(cx, Kind::Min)),
+    OpDef::onnx("ReduceMax", &[1, 11, 12, 13, 18, 20], "Largest over any axes", |cx| {
+        reduction(cx, Kind::Max)
+    }),
+    OpDef::onnx("ReduceMin", &[1, 11, 12, 13, 18, 20], "Smallest over any axes", |cx| {
+        reduction(cx, Kind::Min)
+    }),
     OpDef::onnx("ReduceProd", &[1, 11, 13, 18], "`Π x` over any axes", |cx| reduction(cx, Kind::Prod)),
     OpDef::onnx("ReduceL1", &[1, 11, 13, 18], "`Σ |x|` over any axes", |cx| reduction(cx, Kind::L1)),
     OpDef::onnx("ReduceL2", &[1, 11, 13, 18], "`√Σ x²` over any axes", |cx| reduction(cx, Kind::L2)),
-    OpDef::onnx("ReduceLogSum", &[1, 11, 13, 18], "`log Σ x` over any axes", |cx| reduction(cx, Kind::LogSum)),
-    OpDef::onnx("ReduceLogSumExp", &[1, 11, 13, 18], "`log Σ exp(x)` over any axes, without overflow", |cx| {
-        reduction(cx, Kind::LogSumExp)
+    OpDef::onnx("ReduceLogSum", &[1, 11, 13, 18], "`log Σ x` over any axes", |cx| {
+        reduction(cx, Kind::LogSum)
     }),
+    OpDef::onnx(
+        "ReduceLogSumExp",
+        &[1, 11, 13, 18],
+        "`log Σ exp(x)` over any axes, without overflow",
+        |cx| reduction(cx, Kind::LogSumExp),
+    ),
     OpDef::onnx("ReduceSumSquare", &[1, 11, 13, 18], "`Σ x²` over any axes", |cx| {
         reduction(cx, Kind::SumSquare)
     }),

@@ -9,10 +9,10 @@
 //! changes.
 
 use crate::diag::Diagnostic;
-use crate::expr::{ExprBuilder, ExprId};
+use crate::expr::{ExprBuilder, ExprId, ExprKind};
 use crate::ir::{Graph, NodeData, Rebuild, Value};
 use crate::ops::map::Map;
-use crate::types::Dim;
+use crate::types::{Dim, Shape};
 use std::rc::Rc;
 
 /// Expressions longer than this are not grown further: registers run out and compile time grows.
@@ -57,9 +57,22 @@ struct Fused {
     origins: Vec<crate::types::Origin>,
 }
 
+/// The iteration that a fusion runs over, so far.
+#[derive(Clone)]
+struct Form {
+    space: Shape,
+    /// Row axes of its reductions, 0 if there are none.
+    row_axes: usize,
+    reduced: bool,
+    /// Whether an expression in it asks for positions.
+    indexes: bool,
+}
+
 /// `node` with every producer inlined that only it reads and that fits; `None` if there is none.
 fn absorb(graph: &Graph, node: &NodeData, map: &Map, uses: &[usize]) -> Option<Fused> {
-    let mut row_axes = if map.expr.has_reductions() || map.reduced { map.row_axes } else { 0 };
+    let row_axes = if map.expr.has_reductions() || map.reduced { map.row_axes } else { 0 };
+    let mut form =
+        Form { space: map.space.clone(), row_axes, reduced: map.reduced, indexes: asks_positions(map) };
     let mut absorbed = vec![false; node.inputs.len()];
     let mut size = map.expr.len();
     for (i, &input) in node.inputs.iter().enumerate() {
@@ -69,35 +82,53 @@ fn absorb(graph: &Graph, node: &NodeData, map: &Map, uses: &[usize]) -> Option<F
         if uses[input.0 as usize] != reads_here || size + inner.expr.len() > LARGEST {
             continue;
         }
-        if let Some(rows) = fits(map, row_axes, inner) {
+        if let Some(next) = fits(map, &form, inner) {
             absorbed[i] = true;
-            row_axes = rows;
+            form = next;
             size += inner.expr.len();
         }
     }
-    absorbed.contains(&true).then(|| inline(graph, node, map, row_axes, &absorbed))
+    absorbed.contains(&true).then(|| inline(graph, node, map, form, &absorbed))
 }
 
-/// Row axes of the fusion of `inner` into `map` (whose reductions so far run over `rows` axes), if they may fuse.
-fn fits(map: &Map, rows: usize, inner: &Map) -> Option<usize> {
+fn asks_positions(map: &Map) -> bool {
+    map.expr.nodes().any(|(_, n)| matches!(n.kind, ExprKind::Index(_)))
+}
+
+/// What the fusion of `map`, `form` so far, becomes with `inner` in it, if they may fuse.
+fn fits(map: &Map, form: &Form, inner: &Map) -> Option<Form> {
+    let indexes = form.indexes || asks_positions(inner);
     if inner.expr.has_reductions() || inner.reduced {
+        let rows = Form { row_axes: inner.row_axes, indexes, ..form.clone() };
         // Rows must be the same rows. A reduced result may only be used along with its own rows.
-        let same_space = inner.space == map.space;
-        let same_rows = rows == 0 && !map.reduced || rows == inner.row_axes;
-        return (same_space && same_rows).then_some(inner.row_axes);
+        let same_rows = form.row_axes == 0 && !form.reduced || form.row_axes == inner.row_axes;
+        if inner.space == form.space {
+            return same_rows.then_some(rows);
+        }
+        // A map of one element per row becomes the last step of the reduction. The rows' own positions are gone there.
+        let per_row = inner.reduced && form.row_axes == 0 && inner.output_shape() == form.space;
+        return (per_row && !form.indexes).then(|| Form {
+            space: inner.space.clone(),
+            reduced: true,
+            ..rows
+        });
     }
-    if inner.space == map.space {
-        return Some(rows);
+    let same = Form { indexes, ..form.clone() };
+    if inner.space == form.space {
+        return Some(same);
     }
-    // A smaller tensor is computed again for every element that it is broadcast to: only worth it if that is cheap.
-    let rank = map.space.len();
-    let trivial = inner.expr.cost() <= 1 && inner.space.len() <= rank;
-    let indexes = inner.expr.nodes().any(|(_, n)| matches!(n.kind, crate::expr::ExprKind::Index(_)));
+    if asks_positions(inner) {
+        return None;
+    }
+    // A smaller tensor is computed again for every element that it is broadcast to: only worth it if that is cheap,
+    // or if it is one element per row of a reduction.
+    let per_row = inner.space == map.space && form.reduced;
+    let trivial = inner.expr.cost() <= 1 && inner.space.len() <= map.space.len();
     let single = inner.space.iter().all(|d| *d == Dim::ONE) && inner.expr.cost() <= 4;
-    ((trivial || single) && !indexes).then_some(rows)
+    (per_row || trivial || single).then_some(same)
 }
 
-fn inline(graph: &Graph, node: &NodeData, map: &Map, row_axes: usize, absorbed: &[bool]) -> Fused {
+fn inline(graph: &Graph, node: &NodeData, map: &Map, form: Form, absorbed: &[bool]) -> Fused {
     let mut inputs: Vec<Value> = Vec::new();
     let mut origins = Vec::new();
     for (i, &input) in node.inputs.iter().enumerate().filter(|(i, _)| absorbed[*i]) {
@@ -131,5 +162,6 @@ fn inline(graph: &Graph, node: &NodeData, map: &Map, row_axes: usize, absorbed: 
         }
     });
     let expr = builder.finish(output);
-    Fused { map: Map { expr, space: map.space.clone(), row_axes, reduced: map.reduced }, inputs, origins }
+    let Form { space, row_axes, reduced, .. } = form;
+    Fused { map: Map { expr, space, row_axes, reduced }, inputs, origins }
 }

@@ -60,3 +60,53 @@ fn chains_and_trees_of_maps_are_one_map() {
         "#]],
     );
 }
+
+#[test]
+fn a_normalisation_in_pieces_is_one_row_map() {
+    check(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        net (float[4,8] x, float[4,8] z, float[8] s, float[8] b) => (float[4,8] y) <float two = {2}, float tiny = {0.00001}> {
+            h = Add(x, z)
+            mean = ReduceMean <axes = [-1]> (h)
+            d = Sub(h, mean)
+            square = Pow(d, two)
+            variance = ReduceMean <axes = [-1]> (square)
+            more = Add(variance, tiny)
+            deviation = Sqrt(more)
+            n = Div(d, deviation)
+            scaled = Mul(n, s)
+            y = Add(scaled, b)
+        }"#,
+        expect![[r#"
+            input %0 "x": f32[4,8]
+            input %1 "z": f32[4,8]
+            input %2 "s": f32[8]
+            input %3 "b": f32[8]
+            %4: f32[4,8] = Rows [let t2 = add(in0, in1); let t6 = sub(t2, div(row_sum(t2), 8.0)); add(mul(div(t6, sqrt(add(div(row_sum(mul(t6, t6)), 8.0), 9.999999747378752e-6))), in2), in3)] over [4, 8] rows 1(%0, %1, %2, %3)
+            output %4 "y"
+        "#]],
+    );
+}
+
+#[test]
+fn pooling_of_all_pixels_stays_channels_last() {
+    check(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        net (float[1,3,4,4] x, float[3,3,1,1] w) => (float[1,3] y) {
+            a = Conv(x, w)
+            p = GlobalAveragePool(a)
+            y = Flatten(p)
+        }"#,
+        expect![[r#"
+            input %0 "x": f32[1,3,4,4]
+            input %1 "w": f32[3,3,1,1]
+            %2: f32[1,4,4,3] = Transpose { perm: [0, 2, 3, 1] }(%0)
+            %3: f32[1,4,4,3] = Conv { window: Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], begin: [0, 0], end: [0, 0] }, groups: 1 }(%2, %1)
+            %4: f32[1,1,1,3] = Reduce { op: Sum, axes: [1, 2] }(%3)
+            %5: f32[1,3,1,1] = Reshape { shape: [1, 3, 1, 1] }(%4)
+            %6: f32[1,3,1,1] = Map [div(in0, 16.0)] over [1, 3, 1, 1](%5)
+            %7: f32[1,3] = Reshape { shape: [1, 3] }(%6)
+            output %7 "y"
+        "#]],
+    );
+}

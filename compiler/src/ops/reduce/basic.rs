@@ -1,11 +1,11 @@
 //! The core operator of reductions.
 
 use crate::diag::{Diagnostic, Reported};
-use crate::expr::{Binary, Reduction, apply_binary};
+use crate::expr::{Reduction, combine, reduction_identity};
 use crate::ir::{Fact, Op};
 use crate::lir::Arg;
 use crate::lower::LowerCx;
-use crate::types::{DType, Dim, Scalar, Tensor, TensorType};
+use crate::types::{DType, Dim, Tensor, TensorType};
 use std::ops::Range;
 
 /// The core operator: one of the basic reductions over some axes, which stay with extent one.
@@ -70,7 +70,7 @@ impl Op for Reduce {
             strides[axis] = stride;
             stride *= shape[axis];
         }
-        let mut results = vec![identity(self.op, dtype).cast(wide); shape.iter().product()];
+        let mut results = vec![reduction_identity(self.op, dtype).cast(wide); shape.iter().product()];
         let mut index = vec![0; shape.len()];
         for element in x.scalars() {
             let at: usize = index.iter().zip(&strides).map(|(i, s)| i * s).sum();
@@ -122,28 +122,4 @@ impl Op for Reduce {
         let axes = (0..perm.len()).filter(|&new| self.axes.contains(&perm[new])).collect();
         Some(Box::new(Reduce { op: self.op, axes }))
     }
-}
-
-/// The reduction of nothing.
-pub(super) fn identity(op: Reduction, dtype: DType) -> Scalar {
-    let bits = 8 * dtype.size();
-    match op {
-        Reduction::Sum => Scalar::from_i64(dtype, 0),
-        Reduction::Prod => Scalar::from_i64(dtype, 1),
-        Reduction::Max if dtype == DType::Bool => Scalar::Bool(false),
-        Reduction::Max if dtype.is_signed_int() => Scalar::from_i64(dtype, i64::MIN >> (64 - bits)),
-        Reduction::Max => Scalar::from_f64(dtype, f64::NEG_INFINITY),
-        Reduction::Min if dtype.is_signed_int() => Scalar::from_i64(dtype, i64::MAX >> (64 - bits)),
-        Reduction::Min => Scalar::from_f64(dtype, f64::INFINITY),
-    }
-}
-
-fn combine(op: Reduction, x: Scalar, y: Scalar) -> Scalar {
-    let op = match op {
-        Reduction::Sum => Binary::Add,
-        Reduction::Prod => Binary::Mul,
-        Reduction::Max => Binary::Max,
-        Reduction::Min => Binary::Min,
-    };
-    apply_binary(op, x, y)
 }

@@ -31,7 +31,12 @@ pub(super) enum Kind {
 ///
 /// # Errors
 /// Never for axes of the value.
-pub fn reduce(cx: &mut NodeCx<'_>, value: Value, op: Reduction, axes: Vec<usize>) -> Result<Value, Diagnostic> {
+pub(in crate::ops) fn reduce(
+    cx: &mut NodeCx<'_>,
+    value: Value,
+    op: Reduction,
+    axes: Vec<usize>,
+) -> Result<Value, Diagnostic> {
     if axes.is_empty() {
         return Ok(value);
     }
@@ -45,11 +50,8 @@ pub(super) fn reduction(cx: &mut NodeCx<'_>, kind: Kind) -> Built {
     cx.one_of(x, if truth { All } else { Numbers })?;
     // The axes became an input, of the sum first.
     let by_input = cx.opset >= if kind == Kind::Sum { 13 } else { 18 };
-    let given = if by_input {
-        cx.ints_input(1, "axes")?
-    } else {
-        cx.attributes.ints("axes")?.map(<[i64]>::to_vec)
-    };
+    let given =
+        if by_input { cx.ints_input(1, "axes")? } else { cx.attributes.ints("axes")?.map(<[i64]>::to_vec) };
     let nothing = cx.attributes.bool_or("noop_with_empty_axes", false)?;
     let keep = cx.attributes.bool_or("keepdims", true)?;
     let rank = cx.rank(x);
@@ -139,8 +141,24 @@ fn exact(cx: &mut NodeCx<'_>, x: Value, kind: Kind, axes: &[usize]) -> Result<Va
     }
 }
 
-/// The mean over some axes, however many elements they have.
-fn mean(cx: &mut NodeCx<'_>, x: Value, axes: &[usize]) -> Result<Value, Diagnostic> {
+/// The `p`-norm over `axes` (ascending), which stay with extent one.
+///
+/// # Errors
+/// Never for axes of the value.
+pub(in crate::ops) fn norm(
+    cx: &mut NodeCx<'_>,
+    x: Value,
+    p: i64,
+    axes: &[usize],
+) -> Result<Value, Diagnostic> {
+    exact(cx, x, Kind::Lp(p), axes)
+}
+
+/// The mean over `axes` (ascending), which stay with extent one.
+///
+/// # Errors
+/// Never for axes of the value.
+pub(in crate::ops) fn mean(cx: &mut NodeCx<'_>, x: Value, axes: &[usize]) -> Result<Value, Diagnostic> {
     let shape = cx.shape(x);
     let count = Dim::product(axes.iter().map(|&a| &shape[a]));
     let sum = reduce(cx, x, Reduction::Sum, axes.to_vec())?;
@@ -166,7 +184,7 @@ fn log_sum_exp(cx: &mut NodeCx<'_>, x: Value, axes: Vec<usize>) -> Result<Value,
 }
 
 /// `x`, or zero where it is infinite: `∞ - ∞` would be no number.
-pub(crate) fn finite_or_zero(e: &mut ExprBuilder, x: ExprId) -> ExprId {
+fn finite_or_zero(e: &mut ExprBuilder, x: ExprId) -> ExprId {
     let (zero, infinity) = (e.number(x, 0.0), e.number(x, f64::INFINITY));
     let magnitude = e.unary(Unary::Abs, x);
     let infinite = e.compare(Compare::Equal, magnitude, infinity);
