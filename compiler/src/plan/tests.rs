@@ -186,3 +186,33 @@ fn random_problems_are_packed_well_and_never_overlap() {
         assert!(placed.bytes * 100 <= bound * 108, "round {round}: {} of {bound} bytes", placed.bytes);
     }
 }
+
+#[test]
+fn steps_are_moved_where_that_saves_memory() {
+    let mut p = Program::default();
+    let input = input(&mut p, 16);
+    // Three large values are made first and reduced to small ones afterwards.
+    let large: Vec<BufferId> = (0..3).map(|_| buffer(&mut p, 1000, Class::Arena)).collect();
+    let small: Vec<BufferId> = (0..3).map(|_| buffer(&mut p, 16, Class::Arena)).collect();
+    let result = buffer(&mut p, 16, Class::Arena);
+    large.iter().for_each(|&l| call(&mut p, &[input], l));
+    large.iter().zip(&small).for_each(|(&l, &s)| call(&mut p, &[l], s));
+    call(&mut p, &small, result);
+    output(&mut p, result);
+    let (plans, _) = plan(&[&p]).unwrap();
+    assert_eq!(plans[0].order, [0, 3, 1, 4, 2, 5, 6]);
+    assert_eq!(plans[0].arena_bytes, 4032 + 3 * 64);
+}
+
+#[test]
+fn the_order_of_the_program_is_kept_where_nothing_is_gained() {
+    let mut p = Program::default();
+    let input = input(&mut p, 16);
+    let values: Vec<BufferId> = (0..4).map(|_| buffer(&mut p, 16, Class::Arena)).collect();
+    call(&mut p, &[input], values[0]);
+    call(&mut p, &[input], values[1]);
+    call(&mut p, &[values[1]], values[2]);
+    call(&mut p, &[values[0], values[2]], values[3]);
+    output(&mut p, values[3]);
+    assert_eq!(plan(&[&p]).unwrap().0[0].order, [0, 1, 2, 3]);
+}
