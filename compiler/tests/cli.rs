@@ -38,17 +38,25 @@ fn ingrain(args: &[&str]) -> (i32, String) {
     (output.status.code().expect("an exit status"), said)
 }
 
+/// A field of a message that holds bytes, text or another message.
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag << 3 | 2, content.len() as u8], content].concat()
+}
+
 /// A model `y = Identity(x)` with `x: f32[2]`, in the encoding of its messages.
 fn identity() -> Vec<u8> {
-    fn field(tag: u8, content: &[u8]) -> Vec<u8> {
-        [&[tag << 3 | 2, content.len() as u8], content].concat()
-    }
+    model("Identity", &["x"], &[1 << 3, 2])
+}
+
+/// A model of one node over inputs of one axis with this extent.
+fn model(operator: &str, inputs: &[&str], extent: &[u8]) -> Vec<u8> {
     let value = |name: &[u8]| {
-        let shape = field(1, &[1 << 3, 2]);
+        let shape = field(1, extent);
         let tensor = [&[1 << 3, 1][..], &field(2, &shape)].concat();
         [field(1, name), field(2, &field(1, &tensor))].concat()
     };
-    let node = [field(1, b"x"), field(2, b"y"), field(4, b"Identity")].concat();
+    let inputs: Vec<u8> = inputs.iter().flat_map(|name| field(1, name.as_bytes())).collect();
+    let node = [inputs, field(2, b"y"), field(4, operator.as_bytes())].concat();
     let graph = [field(1, &node), field(2, b"g"), field(11, &value(b"x")), field(12, &value(b"y"))].concat();
     [&[1 << 3, 8][..], &field(7, &graph), &field(8, &[2 << 3, 17])].concat()
 }
@@ -142,4 +150,59 @@ fn one_broken_test_folder_does_not_hide_the_others() {
         assert_eq!(result["status"], "error");
         assert!(result["detail"].as_str().unwrap().contains(why), "{result}");
     }
+}
+
+/// A `TensorProto` of floats with one axis.
+fn floats(values: &[f32]) -> Vec<u8> {
+    let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    [&[1 << 3, values.len() as u8, 2 << 3, 1][..], &field(9, &data)].concat()
+}
+
+/// Runs the command, which must succeed; what it printed.
+fn printed(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_ingrain")).args(args).output().unwrap();
+    let (said, printed) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{args:?}: {printed}{said}");
+    printed.into_owned()
+}
+
+/// One model that works goes through every command.
+#[test]
+fn a_model_is_tested_timed_run_and_written() {
+    let folder = Folder::new("good");
+    // `y = x + x` with a symbolic extent, and data of two sizes.
+    let extent = field(2, b"n");
+    folder.file("twice/model.onnx", &model("Add", &["x", "x"], &extent));
+    for (set, values) in [(0, &[1.0, -2.5][..]), (1, &[3.0])] {
+        let twice: Vec<f32> = values.iter().map(|v| 2.0 * v).collect();
+        folder.file(&format!("twice/test_data_set_{set}/input_0.pb"), &floats(values));
+        folder.file(&format!("twice/test_data_set_{set}/output_0.pb"), &floats(&twice));
+    }
+    folder.file("wrong/model.onnx", &identity());
+    folder.file("wrong/test_data_set_0/input_0.pb", &floats(&[1.0, 2.0]));
+    folder.file("wrong/test_data_set_0/output_0.pb", &floats(&[1.0, 2.1]));
+    let (status, said) = ingrain(&["test", "--quick", &folder.0.to_string_lossy()]);
+    assert_eq!(status, 1, "{said}");
+    let twice = folder.0.join("twice").to_string_lossy().into_owned();
+    let tested = printed(&["test", "--quick", &twice]);
+    assert_eq!(tested.lines().last(), Some("1 passed, 0 failed"), "{tested}");
+
+    let timed = printed(&["bench", "--json", "--runs", "1", &twice]);
+    let timed: serde_json::Value = serde_json::from_str(timed.lines().last().unwrap()).unwrap();
+    for key in ["runs", "min_us", "median_us", "mean_us", "context_bytes", "binary_bytes", "peak_rss_bytes"] {
+        assert!(timed[key].as_f64().is_some(), "{key}: {timed}");
+    }
+    let inspected = printed(&["inspect", "--json", &twice]);
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();
+    assert_eq!((&inspected["operators"]["Add"], &inspected["inputs"][0]["shape"][0]), (&1.into(), &2.into()));
+
+    let out = folder.0.join("out").to_string_lossy().into_owned();
+    let input = format!("x={}", folder.file("x.pb", &floats(&[0.25])));
+    let ran = printed(&["run", &twice, "--input", &input, "--output", &out]);
+    assert_eq!(ran.trim(), "y: f32[1] = [0.5]");
+    let npy = std::fs::read(folder.0.join("out/y.npy")).unwrap();
+    assert!(npy.ends_with(&0.5_f32.to_le_bytes()), "{npy:?}");
+    printed(&["compile", &twice, "-o", &out, "--dim", "n=4"]);
+    let source = std::fs::read_to_string(folder.0.join("out/twice.rs")).unwrap();
+    assert!(source.contains("pub use self::compiled::*;"), "{source}");
 }

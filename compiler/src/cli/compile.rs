@@ -1,13 +1,12 @@
 //! `ingrain compile`: models become source files and one blob of weights.
 
-use super::subject::Subject;
+use super::subject::{self, Subject};
 use super::terminal::{self, Progress};
 use super::{DimArgs, Stop};
 use crate::artifact::{Artifact, BlobSource};
 use crate::harness::guard;
 use crate::options::{ModelSource, Options};
 use crate::report::Report;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,18 +34,15 @@ pub(super) struct Args {
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
-    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
-    let mut models = Vec::new();
+    let mut subjects = Vec::new();
     for path in &args.models {
-        let subject = Subject::at(path)?;
-        let name = subject.module_name();
-        if let Some(other) = names.insert(name.clone(), path.clone()) {
-            let (path, other) = (path.display(), other.display());
-            return Err(format!("{other} and {path} would both become {name}.rs").into());
-        }
-        models.push((name, subject.model));
+        subjects.push(Subject::at(path)?);
     }
-    let options = Options { dims: args.dims.get(), dump_after: args.dump_after.clone() };
+    let models: Vec<(String, PathBuf)> = names(&subjects)?.into_iter().zip(subjects.into_iter().map(|s| s.model)).collect();
+    let paths: Vec<&Path> = models.iter().map(|(_, path)| path.as_path()).collect();
+    let dims = subject::dims_of_each(&paths, &args.dims.get());
+    let options: Vec<Options> =
+        dims.into_iter().map(|dims| Options { dims, dump_after: args.dump_after.clone() }).collect();
     let output = args.output.clone();
     let progress = Progress::new("compiling");
     let written = guard::run_guarded(LIMIT, move || compile(&models, &options, &output));
@@ -59,13 +55,27 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Names of the modules: those of the files, or, where several files are called the same, of the folders.
+fn names(subjects: &[Subject]) -> Result<Vec<String>, String> {
+    let mut names = Vec::new();
+    for subject in subjects {
+        let alike = subjects.iter().filter(|s| s.module_name() == subject.module_name()).count();
+        let name = if alike > 1 { subject.folder_name() } else { subject.module_name() };
+        if names.contains(&name) {
+            return Err(format!("two models would both become {name}.rs; give their files different names"));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
 fn compile(
     models: &[(String, PathBuf)],
-    options: &Options,
+    options: &[Options],
     output: &Path,
 ) -> Result<Vec<(PathBuf, Report)>, Stop> {
     let mut sources = Vec::new();
-    for (name, path) in models {
+    for ((name, path), options) in models.iter().zip(options) {
         let source =
             ModelSource::open(name, path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
         sources.push((source, options.clone()));

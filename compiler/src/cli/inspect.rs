@@ -3,6 +3,7 @@
 use super::subject::{self, Subject};
 use super::terminal::{self, Progress, bytes, count, heading};
 use super::{DimArgs, Stop};
+use crate::harness::bind::Dims;
 use crate::harness::{Interface, Refusal, compile_file};
 use crate::options::{DimBinding, Options};
 use crate::report::{Port, Report};
@@ -100,9 +101,14 @@ const LIMIT: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let mut all = Vec::new();
     let mut refused = false;
-    for path in &args.models {
+    // A path that leads nowhere is told where it is opened.
+    let files: Vec<PathBuf> =
+        args.models.iter().map(|path| Subject::at(path).map_or_else(|_| path.clone(), |s| s.model)).collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let dims = subject::dims_of_each(&files, &args.dims.get());
+    for (path, dims) in args.models.iter().zip(dims) {
         let progress = Progress::new(&format!("compiling {}", path.display()));
-        let inspected = inspect(path, args);
+        let inspected = inspect(path, dims, args);
         drop(progress);
         let (facts, refusal) = match inspected {
             Ok(inspected) => inspected,
@@ -135,12 +141,11 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     Ok(if refused { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-fn inspect(path: &Path, args: &Args) -> Result<(Facts, Option<Refusal>), Stop> {
+fn inspect(path: &Path, mut dims: Dims, args: &Args) -> Result<(Facts, Option<Refusal>), Stop> {
     let subject = Subject::at(path)?;
     let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = subject.first_set(&interface).map_err(|e| refuse(e.to_string()))?;
-    let mut dims = args.dims.get();
     let assumed = subject::bind_rest(&interface, set.as_ref(), &mut dims).map_err(refuse)?;
     let options = Options { dims, dump_after: args.dump_after.clone() };
     let compiled = compile_file(&subject.model, &options, LIMIT);

@@ -40,20 +40,46 @@ impl Subject {
 
     /// A Rust identifier made of the name.
     pub(super) fn module_name(&self) -> String {
-        let mut name: String = self
-            .name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
-            .collect();
-        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            name.insert(0, 'm');
-        }
-        // Words that are no names.
-        if syn::parse_str::<syn::Ident>(&name).is_err() {
-            name.push('_');
-        }
-        name
+        identifier(&self.name)
     }
+
+    /// A Rust identifier made of the name of the folder that holds the model.
+    pub(super) fn folder_name(&self) -> String {
+        let file = self.model.canonicalize().unwrap_or_else(|_| self.model.clone());
+        let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+        identifier(&folder.to_string_lossy())
+    }
+}
+
+fn identifier(text: &str) -> String {
+    let mut name: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        name.insert(0, 'm');
+    }
+    // Words that are no names.
+    if syn::parse_str::<syn::Ident>(&name).is_err() {
+        name.push('_');
+    }
+    name
+}
+
+/// The bindings that concern each model: those of its own symbols, and those of no model's, which the compiler will
+/// complain of.
+pub(super) fn dims_of_each(models: &[&Path], given: &Dims) -> Vec<Dims> {
+    // A file that cannot be read is told by whoever compiles it.
+    let symbols: Vec<Vec<String>> = models
+        .iter()
+        .map(|model| {
+            let interface = Interface::open(model).unwrap_or_default();
+            interface.symbols().into_iter().map(str::to_owned).collect()
+        })
+        .collect();
+    let of_none = |name: &String| !symbols.iter().any(|s| s.contains(name));
+    let concerns = |own: &Vec<String>| {
+        given.iter().filter(|(name, _)| own.contains(name) || of_none(name)).map(|(n, b)| (n.clone(), *b)).collect()
+    };
+    symbols.iter().map(concerns).collect()
 }
 
 /// Adds bindings for the symbols that `given` leaves open: to the sizes of `set`, where there is one, else to 1. Gives

@@ -1,7 +1,9 @@
 //! `ingrain test`: compiled models against expected outputs.
 
+use super::subject;
 use super::terminal::{self, Progress, heading};
 use super::{DimArgs, Stop};
+use crate::harness::bind::Dims;
 use crate::harness::dataset;
 use crate::harness::{Cache, Case, Outcome, Profile, Reason, Settings, Tolerance, suite};
 use serde::Serialize;
@@ -90,6 +92,11 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     for (index, case) in cases.iter_mut().enumerate() {
         case.program = index / per_program;
     }
+    let files: Vec<PathBuf> = cases.iter().map(|c| c.model.clone()).collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    for (case, dims) in cases.iter_mut().zip(subject::dims_of_each(&files, &args.dims.get())) {
+        case.dims = dims;
+    }
     let settings = Settings {
         profile: if args.quick { Profile::Quick } else { Profile::Release },
         compile_limit: COMPILE_LIMIT,
@@ -160,7 +167,7 @@ fn case(folder: &Path, args: &Args) -> Result<Case, Stop> {
         model: dataset::model_file(folder).unwrap_or_else(|_| folder.join("model.onnx")),
         sets: dataset::folders(folder),
         tolerance,
-        dims: args.dims.get(),
+        dims: Dims::new(),
         program: 0,
     })
 }
