@@ -9,7 +9,8 @@
 //! %3 = Map[max(in0, 0)](%2)           becomes
 //! %4 = Transpose[0,2,3,1](%3)                  (%4 is %2)
 //! ```
-//! A transpose that moves only axes of one element is a reshape, and reshapes of reshapes are one.
+//! A transpose that moves only axes of one element takes part, since it would stop fusion, but costs nothing if it
+//! stays; a reshape swallows it. Reshapes of reshapes are one.
 
 use crate::diag::Diagnostic;
 use crate::ir::{Graph, NodeData, Op, Rebuild, Value};
@@ -107,7 +108,32 @@ fn keeps_order(shape: &[Dim], perm: &[usize]) -> bool {
 
 /// The permutation, if `value` is a transpose.
 fn transpose_of(graph: &Graph, value: Value) -> Option<Vec<usize>> {
-    graph.producer(value).and_then(|p| p.is::<Transpose>()).map(|t| t.perm.clone())
+    as_transpose(graph, value).map(|(perm, _)| perm)
+}
+
+/// The permutation and the value it permutes, if `value` is a transpose, or a reshape that says the same.
+fn as_transpose(graph: &Graph, value: Value) -> Option<(Vec<usize>, Value)> {
+    let producer = graph.producer(value)?;
+    let source = *producer.inputs.first()?;
+    if let Some(transpose) = producer.is::<Transpose>() {
+        return Some((transpose.perm.clone(), source));
+    }
+    producer.is::<Reshape>()?;
+    let (from, to) = (&graph.ty(source).shape, &graph.ty(value).shape);
+    let axes =
+        |shape: &[Dim], ones: bool| (0..shape.len()).filter(|&a| shape[a].is(1) == ones).collect::<Vec<_>>();
+    let mut perm = vec![0; to.len()];
+    for ones in [false, true] {
+        let (from_axes, to_axes) = (axes(from, ones), axes(to, ones));
+        if from_axes.len() != to_axes.len() || from_axes.iter().zip(&to_axes).any(|(&f, &t)| from[f] != to[t])
+        {
+            return None;
+        }
+        for (f, t) in from_axes.into_iter().zip(to_axes) {
+            perm[t] = f;
+        }
+    }
+    (!perm.is_sorted()).then_some((perm, source))
 }
 
 /// `value` transposed: merged with the transpose that made it, folded into a constant, or as a new node.
@@ -120,14 +146,14 @@ fn transposed(
     if perm.is_sorted() {
         return Ok(value);
     }
-    let before =
-        rebuild.new.producer(value).and_then(|p| p.is::<Transpose>().map(|t| (t.perm.clone(), p.inputs[0])));
+    let before = as_transpose(&rebuild.new, value);
     if let Some((first, source)) = before {
         let both: Vec<usize> = perm.iter().map(|&p| first[p]).collect();
         return transposed(rebuild, source, &both, origins);
     }
     let shape = &rebuild.new.ty(value).shape;
-    if keeps_order(shape, perm) {
+    let of_reshape = rebuild.new.producer(value).is_some_and(|p| p.is::<Reshape>().is_some());
+    if of_reshape && keeps_order(shape, perm) {
         let shape: Vec<Dim> = perm.iter().map(|&a| shape[a].clone()).collect();
         return reshaped(rebuild, value, &shape, origins);
     }
@@ -150,7 +176,11 @@ fn reshaped(
     if rebuild.new.ty(value).shape == shape {
         return Ok(value);
     }
-    let before = rebuild.new.producer(value).filter(|p| p.is::<Reshape>().is_some()).map(|p| p.inputs[0]);
+    let before = rebuild.new.producer(value).filter(|p| {
+        let reorders = |t: &Transpose| !keeps_order(&rebuild.new.ty(p.inputs[0]).shape, &t.perm);
+        p.is::<Reshape>().is_some() || p.is::<Transpose>().is_some_and(|t| !reorders(t))
+    });
+    let before = before.map(|p| p.inputs[0]);
     if let Some(source) = before {
         return reshaped(rebuild, source, shape, origins);
     }
