@@ -48,15 +48,15 @@ pub(crate) unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART
     unsafe {
         let mask = L::mask(tile.width);
         let mut sums = [[L::zero(); NV]; MR];
-        if tile.first {
-            // The result is not in a cache yet: it arrives while the sums are formed.
-            for r in 0..MR {
-                let c = tile.product.c.add(tile.at[r] * tile.product.ldc + tile.column);
-                for v in 0..NV {
-                    L::prefetch(c.wrapping_add(16 * v));
-                }
+        // What the tile will write, or what the next one will read, arrives while the sums are formed.
+        let ahead = if tile.first { 0 } else { 16 * NV };
+        for r in 0..MR {
+            let c = tile.product.c.add(tile.at[r] * tile.product.ldc + tile.column);
+            for v in 0..NV {
+                L::prefetch(c.wrapping_add(16 * v + ahead));
             }
-        } else {
+        }
+        if !tile.first {
             read::<L, MR, NV, PART>(tile, tile.product.c, tile.product.ldc, mask, &mut sums);
         }
         multiply::<L, MR, NV, PART>(tile, mask, &mut sums);
