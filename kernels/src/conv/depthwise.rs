@@ -9,8 +9,7 @@ use super::ConvShape;
 use super::axis::Axis;
 use super::implicit::Operands;
 use crate::epilogue::Epilogue;
-use crate::isa::Level;
-use crate::matmul::lanes::{Lanes, Path};
+use crate::matmul::lanes::{Lanes, Path, with_lanes};
 
 /// Neighbouring output pixels of one line that meet the same taps.
 pub(crate) struct Block<'a> {
@@ -166,18 +165,7 @@ pub(crate) unsafe fn run(
     epilogue: &Epilogue<'_>,
 ) {
     // SAFETY: `path` proves the instructions, the caller the rest.
-    unsafe {
-        match path.level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => drive::<crate::matmul::avx512::Avx512>(shape, operands, epilogue),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => drive::<crate::matmul::avx2::Avx2>(shape, operands, epilogue),
-            #[cfg(target_arch = "aarch64")]
-            _ => drive::<crate::matmul::neon::Neon>(shape, operands, epilogue),
-            #[cfg(not(target_arch = "aarch64"))]
-            _ => drive::<crate::matmul::portable::Portable>(shape, operands, epilogue),
-        }
-    }
+    unsafe { with_lanes!(path, L => drive::<L>(shape, operands, epilogue)) }
 }
 
 unsafe fn drive<L: Lanes>(shape: &ConvShape, operands: &mut Operands<'_>, epilogue: &Epilogue<'_>) {

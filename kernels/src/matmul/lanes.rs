@@ -75,6 +75,35 @@ pub(crate) enum Form {
     Stream,
 }
 
+/// Evaluates an expression in which `$lanes` names the instruction set of a path.
+macro_rules! with_lanes {
+    ($path:expr, $lanes:ident => $body:expr) => {
+        match $path.level() {
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Level::Avx512 => {
+                type $lanes = $crate::matmul::avx512::Avx512;
+                $body
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::isa::Level::Avx2 => {
+                type $lanes = $crate::matmul::avx2::Avx2;
+                $body
+            }
+            #[cfg(target_arch = "aarch64")]
+            _ => {
+                type $lanes = $crate::matmul::neon::Neon;
+                $body
+            }
+            #[cfg(not(target_arch = "aarch64"))]
+            _ => {
+                type $lanes = $crate::matmul::portable::Portable;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_lanes;
+
 /// Calls `run::<rows, panels, part>(tile)` for a run-time number of rows out of those listed.
 macro_rules! by_rows {
     ($rows:expr, $run:ident, $panels:literal, $part:literal, $tile:expr; $($listed:literal)*) => {

@@ -4,11 +4,10 @@
 //! while the panels pass. Partial sums wait in the result itself, in the few columns of a block of panels.
 
 use super::dot::{COLUMNS, Dot};
-use super::lanes::{Form, Lanes, MAX_ROWS, Path};
+use super::lanes::{Form, Lanes, MAX_ROWS, Path, with_lanes};
 use super::pack::PANEL;
 use super::tile::Tile;
 use crate::epilogue::Epilogue;
-use crate::isa::Level;
 
 /// Longest block of `k` over a full block of panels, and over few panels.
 const K_BLOCK: [usize; 2] = [384, 640];
@@ -121,18 +120,7 @@ impl Product<'_> {
     /// the residual; row indices are distinct; nothing else accesses the result.
     pub(crate) unsafe fn run(&self, path: Path) {
         // SAFETY: `path` proves the instructions, the caller the rest.
-        unsafe {
-            match path.level() {
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => self.drive::<super::avx512::Avx512>(),
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => self.drive::<super::avx2::Avx2>(),
-                #[cfg(target_arch = "aarch64")]
-                _ => self.drive::<super::neon::Neon>(),
-                #[cfg(not(target_arch = "aarch64"))]
-                _ => self.drive::<super::portable::Portable>(),
-            }
-        }
+        unsafe { with_lanes!(path, L => self.drive::<L>()) }
     }
 
     /// The product of few rows, `lda` apart, with a transposed operand that is read in place: `n` rows of `k` floats
@@ -142,18 +130,7 @@ impl Product<'_> {
     /// As for [`Self::run`].
     pub(crate) unsafe fn run_dots(&self, path: Path, k: usize, lda: usize, b: *const f32, ldb: usize) {
         // SAFETY: `path` proves the instructions, the caller the rest.
-        unsafe {
-            match path.level() {
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => self.dots::<super::avx512::Avx512>(k, lda, b, ldb),
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => self.dots::<super::avx2::Avx2>(k, lda, b, ldb),
-                #[cfg(target_arch = "aarch64")]
-                _ => self.dots::<super::neon::Neon>(k, lda, b, ldb),
-                #[cfg(not(target_arch = "aarch64"))]
-                _ => self.dots::<super::portable::Portable>(k, lda, b, ldb),
-            }
-        }
+        unsafe { with_lanes!(path, L => self.dots::<L>(k, lda, b, ldb)) }
     }
 
     unsafe fn dots<L: Lanes>(&self, k: usize, lda: usize, b: *const f32, ldb: usize) {

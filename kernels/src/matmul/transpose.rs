@@ -1,8 +1,7 @@
 //! Packing of a transposed right operand at run time: up to 16 of its rows become one panel.
 
-use super::lanes::{Lanes, Path};
+use super::lanes::{Lanes, Path, with_lanes};
 use crate::epilogue::span;
-use crate::isa::Level;
 
 /// Packs the first `w` rows of `k` floats of `from`, `stride` apart, into one panel of `w` columns.
 pub(crate) fn pack(path: Path, from: &[f32], stride: usize, w: usize, k: usize, to: &mut [f32]) {
@@ -10,18 +9,7 @@ pub(crate) fn pack(path: Path, from: &[f32], stride: usize, w: usize, k: usize, 
     assert_eq!(to.len(), w * k, "a panel has w * k elements");
     let (from, to) = (from.as_ptr(), to.as_mut_ptr());
     // SAFETY: the lengths were checked, the borrows exclude overlap, `path` proves the instructions.
-    unsafe {
-        match path.level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => super::avx512::Avx512::transpose(from, stride, w, k, to),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => super::avx2::Avx2::transpose(from, stride, w, k, to),
-            #[cfg(target_arch = "aarch64")]
-            _ => super::neon::Neon::transpose(from, stride, w, k, to),
-            #[cfg(not(target_arch = "aarch64"))]
-            _ => super::portable::Portable::transpose(from, stride, w, k, to),
-        }
-    }
+    unsafe { with_lanes!(path, L => L::transpose(from, stride, w, k, to)) }
 }
 
 /// `to[i * w + lane] = from[lane * stride + i]` for `i < k`, `lane < w`.
