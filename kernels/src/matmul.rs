@@ -106,6 +106,7 @@ fn matmul_f32_at(
         a: a.as_ptr(),
         runs,
         b: core::ptr::null(),
+        b_end: core::ptr::null(),
         b_step: PANEL,
         b_step_part: n % PANEL,
         b_panel: k * PANEL,
@@ -117,12 +118,12 @@ fn matmul_f32_at(
     };
     match b {
         Rhs::Panels(panels) => {
-            product.b = panels.as_ptr();
+            (product.b, product.b_end) = (panels.as_ptr(), panels.as_ptr_range().end);
             // SAFETY: `check_f32` compared all extents with the slices; `c` is borrowed exclusively.
             unsafe { product.run(path) }
         }
         Rhs::Rows(data, ldb) => {
-            product.b = data.as_ptr();
+            (product.b, product.b_end) = (data.as_ptr(), data.as_ptr_range().end);
             (product.b_step, product.b_step_part, product.b_panel) = (ldb, ldb, PANEL);
             // SAFETY: as above.
             unsafe { product.run(path) }
@@ -139,7 +140,7 @@ fn matmul_f32_at(
                     let source = &data[(from + panel) * ldb..];
                     transpose::pack(path, source, ldb, w, k, &mut scratch[panel * k..(panel + w) * k]);
                 }
-                product.b = scratch.as_ptr();
+                (product.b, product.b_end) = (scratch.as_ptr(), scratch.as_ptr_range().end);
                 (product.n, product.b_step_part, product.column) = (columns, columns % PANEL, from);
                 // SAFETY: as above, and the columns of this block are packed in `scratch`.
                 unsafe { product.run(path) }

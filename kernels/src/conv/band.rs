@@ -99,16 +99,35 @@ impl Source<'_> {
         let x = &self.x[(first + skip) * self.pixel..];
         if self.pixel == self.channels {
             inside.copy_from_slice(&x[..inside.len()]);
-        } else if self.channels <= 16 {
-            for (out, x) in inside.chunks_exact_mut(self.channels).zip(x.chunks(self.pixel)) {
-                for (out, x) in out.iter_mut().zip(x) {
-                    *out = *x;
-                }
-            }
-        } else {
+            return;
+        }
+        if self.channels > 16 {
             for (out, x) in inside.chunks_exact_mut(self.channels).zip(x.chunks(self.pixel)) {
                 out.copy_from_slice(&x[..self.channels]);
             }
+            return;
         }
+        let mut done = 0;
+        // A few channels at a time in copies of constant length.
+        while done < self.channels {
+            done += match self.channels - done {
+                16.. => self.copy_channels::<16>(done, x, inside),
+                8.. => self.copy_channels::<8>(done, x, inside),
+                4.. => self.copy_channels::<4>(done, x, inside),
+                _ => self.copy_channels::<1>(done, x, inside),
+            };
+        }
+    }
+
+    /// Copies `N` channels of some pixels; answers `N`.
+    #[inline(always)]
+    fn copy_channels<const N: usize>(&self, first: usize, x: &[f32], out: &mut [f32]) -> usize {
+        for (out, x) in out.chunks_exact_mut(self.channels).zip(x.chunks(self.pixel)) {
+            if let (Some(out), Some(x)) = (out[first..].first_chunk_mut::<N>(), x[first..].first_chunk::<N>())
+            {
+                *out = *x;
+            }
+        }
+        N
     }
 }

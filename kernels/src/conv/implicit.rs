@@ -261,6 +261,7 @@ impl<'a> Windows<'a> {
             a: layout.a,
             runs: Runs { count: d.taps * h.taps * w_runs, len, at: &at },
             b: operands.weights.as_ptr().wrapping_add(self.group * k * self.filters),
+            b_end: operands.weights.as_ptr_range().end,
             b_step: PANEL,
             b_step_part: self.filters % PANEL,
             b_panel: k * PANEL,

@@ -24,6 +24,7 @@ static WINDOW: [i32; 32] = {
 impl Lanes for Avx2 {
     type V = [__m256; 2];
     type Mask = [__m256i; 2];
+    const SLOW_PART: bool = false;
     // 12 sums, 2 registers of the right operand, 1 broadcast of the left one.
     const ROWS: usize = 6;
     const PANELS: usize = 1;

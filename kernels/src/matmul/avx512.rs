@@ -13,6 +13,7 @@ pub(crate) struct Avx512;
 impl Lanes for Avx512 {
     type V = __m512;
     type Mask = __mmask16;
+    const SLOW_PART: bool = false;
     // 28 sums, 2 registers of the right operand, 1 broadcast of the left one.
     const ROWS: usize = 14;
     const PANELS: usize = 2;

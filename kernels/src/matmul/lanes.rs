@@ -17,6 +17,8 @@ pub(crate) trait Lanes {
     type V: Copy;
     /// Which of the 16 lanes are there.
     type Mask: Copy;
+    /// Whether [`Self::load_part`] costs more than a comparison.
+    const SLOW_PART: bool;
     /// Rows of a full register tile.
     const ROWS: usize;
     /// Panels of a full register tile.
@@ -62,6 +64,22 @@ pub(crate) trait Lanes {
     unsafe fn depthwise(pixels: usize, block: &Block<'_>);
     /// [`super::transpose::panel`], compiled for this instruction set.
     unsafe fn transpose(from: *const f32, stride: usize, w: usize, k: usize, to: *mut f32);
+}
+
+/// Copies `w <= 16` floats in pieces of constant length.
+///
+/// # Safety
+/// `w` floats are readable and writable, and do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn copy_part(from: *const f32, to: *mut f32, w: usize) {
+    let mut at = 0;
+    for piece in [16, 8, 4, 2, 1] {
+        if w & piece != 0 {
+            // SAFETY: the pieces taken add up to `w`.
+            unsafe { to.add(at).copy_from_nonoverlapping(from.add(at), piece) };
+            at += piece;
+        }
+    }
 }
 
 /// How many panels a tile covers.

@@ -1,7 +1,7 @@
 //! Tiles with NEON: a panel row is four registers.
 
 use super::dot::{self, COLUMNS, Dot};
-use super::lanes::{Form, Lanes, by_pixels, by_rows};
+use super::lanes::{Form, Lanes, by_pixels, by_rows, copy_part};
 use super::tile::{self, Tile};
 use super::transpose;
 use crate::conv::depthwise::{self, Block};
@@ -13,6 +13,7 @@ pub(crate) struct Neon;
 impl Lanes for Neon {
     type V = [float32x4_t; 4];
     type Mask = usize;
+    const SLOW_PART: bool = true;
     // 24 sums, 4 registers of the right operand, the broadcasts of the left one in the rest.
     const ROWS: usize = 6;
     const PANELS: usize = 1;
@@ -48,7 +49,7 @@ impl Lanes for Neon {
         let mut v = [0.0f32; 16];
         // SAFETY: the caller gives `w <= 16` readable floats.
         unsafe {
-            from.copy_to_nonoverlapping(v.as_mut_ptr(), w);
+            copy_part(from, v.as_mut_ptr(), w);
             Self::load(v.as_ptr())
         }
     }
@@ -73,7 +74,7 @@ impl Lanes for Neon {
         // SAFETY: the caller gives room for `w <= 16` floats.
         unsafe {
             Self::store(all.as_mut_ptr(), v);
-            to.copy_from_nonoverlapping(all.as_ptr(), w);
+            copy_part(all.as_ptr(), to, w);
         }
     }
 

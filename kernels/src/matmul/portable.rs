@@ -1,7 +1,7 @@
 //! Tiles in plain Rust: arrays of 16 floats, which the compiler vectorises for the target's baseline.
 
 use super::dot::{self, COLUMNS, Dot};
-use super::lanes::{Form, Lanes, by_pixels, by_rows};
+use super::lanes::{Form, Lanes, by_pixels, by_rows, copy_part};
 use super::tile::{self, Tile};
 use super::transpose;
 use crate::conv::depthwise::{self, Block};
@@ -12,6 +12,7 @@ pub(crate) struct Portable;
 impl Lanes for Portable {
     type V = [f32; 16];
     type Mask = usize;
+    const SLOW_PART: bool = true;
     const ROWS: usize = 2;
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 1;
@@ -43,7 +44,7 @@ impl Lanes for Portable {
     unsafe fn load_part(from: *const f32, w: usize) -> [f32; 16] {
         let mut v = [0.0; 16];
         // SAFETY: the caller gives `w <= 16` readable floats.
-        unsafe { from.copy_to_nonoverlapping(v.as_mut_ptr(), w) };
+        unsafe { copy_part(from, v.as_mut_ptr(), w) };
         v
     }
 
@@ -59,7 +60,7 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn store_part(to: *mut f32, w: usize, v: [f32; 16]) {
         // SAFETY: the caller gives room for `w <= 16` floats.
-        unsafe { to.copy_from_nonoverlapping(v.as_ptr(), w) };
+        unsafe { copy_part(v.as_ptr(), to, w) };
     }
 
     #[inline(always)]

@@ -94,6 +94,8 @@ pub(crate) struct Product<'a> {
     pub(crate) runs: Runs<'a>,
     /// First element of the right operand.
     pub(crate) b: *const f32,
+    /// The end of what may be read from there on.
+    pub(crate) b_end: *const f32,
     /// From a row of a panel of 16 columns to the next.
     pub(crate) b_step: usize,
     /// From a row of the last, narrower panel to the next.

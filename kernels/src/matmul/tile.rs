@@ -85,6 +85,7 @@ unsafe fn multiply<L: Lanes, const MR: usize, const NV: usize, const PART: bool>
 ) {
     // SAFETY: the caller's promise covers the runs of every row and the panel rows that they meet.
     unsafe {
+        let end = tile.product.b_end;
         for run in tile.runs {
             let mut b = tile.b.add(run.b * tile.b_step);
             let mut a = [core::ptr::null(); MR];
@@ -96,7 +97,10 @@ unsafe fn multiply<L: Lanes, const MR: usize, const NV: usize, const PART: bool>
                 for v in 0..NV {
                     L::prefetch(b.wrapping_add(v * tile.b_panel + AHEAD));
                     let from = b.add(v * tile.b_panel);
-                    panels[v] = if PART && v == NV - 1 { L::load_part(from, mask) } else { L::load(from) };
+                    // Lanes that are not there may hold anything that can be read.
+                    let whole = L::SLOW_PART && from.wrapping_add(PANEL) <= end;
+                    let part = PART && v == NV - 1 && !whole;
+                    panels[v] = if part { L::load_part(from, mask) } else { L::load(from) };
                 }
                 for r in 0..MR {
                     let x = L::splat(*a[r].add(k));
