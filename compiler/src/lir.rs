@@ -7,6 +7,7 @@ mod print;
 mod verify;
 
 use crate::expr::Expr;
+use crate::ir::Requirement;
 use crate::types::{DType, Dim, Origin, Symbols, Tensor};
 
 /// A buffer of a program.
@@ -253,6 +254,8 @@ pub struct Port {
 pub struct Program {
     /// Symbols that are not fixed, with their bounds.
     pub symbols: Symbols,
+    /// What the symbols must fulfil, beside their ranges.
+    pub requirements: Vec<Requirement>,
     /// Buffers.
     pub buffers: Vec<Buffer>,
     /// Inputs in order.

@@ -401,6 +401,12 @@ impl Writer<'_> {
                 }
             }
         }
+        for requirement in &self.cx.program.requirements {
+            let have = self.cx.dims.size(&requirement.have).tokens;
+            let want = self.cx.dims.size(&requirement.want).tokens;
+            let what = plain(&requirement.what);
+            rest.push(quote!(::ingrain::check_dim(#what, #have, #want, #want)?;));
+        }
         quote!(#(#checks)* #(#lets)* #(#rest)*)
     }
 

@@ -81,6 +81,17 @@ impl NodeData {
     }
 }
 
+/// Two expressions that must have one value whenever the program runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// What is there.
+    pub have: Dim,
+    /// What it must be.
+    pub want: Dim,
+    /// What it is about, for the error of the run.
+    pub what: String,
+}
+
 /// A typed graph in evaluation order.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -92,6 +103,8 @@ pub struct Graph {
     pub outputs: Vec<(String, Value)>,
     /// What is known of each symbol.
     pub symbols: Symbols,
+    /// What the symbols must fulfil, beside their ranges.
+    pub requirements: Vec<Requirement>,
 }
 
 /// Results of at most this many bytes are computed as soon as a node of constants is added.

@@ -33,6 +33,9 @@ impl fmt::Display for Graph {
             }
             writeln!(f)?;
         }
+        for requirement in &self.requirements {
+            writeln!(f, "require {} == {}: {}", requirement.have, requirement.want, requirement.what)?;
+        }
         for (name, value) in &self.outputs {
             writeln!(f, "output {value} \"{name}\"")?;
         }

@@ -22,6 +22,7 @@ impl<'a> Rebuild<'a> {
     pub fn new(old: &'a Graph) -> Rebuild<'a> {
         let mut rebuild =
             Rebuild { old, new: Graph::new(old.symbols.clone()), map: vec![None; old.value_count()] };
+        rebuild.new.requirements = old.requirements.clone();
         for &input in &old.inputs {
             let data = old.value(input);
             let value = rebuild.new.add_input(data.name.as_deref().unwrap_or_default(), data.ty.clone());

@@ -13,7 +13,11 @@ use crate::types::Dim;
 /// # Errors
 /// Everything that cannot be lowered.
 pub fn lower(graph: &Graph, diagnostics: &mut Diagnostics) -> Option<Program> {
-    let mut program = Program { symbols: graph.symbols.clone(), ..Program::default() };
+    let mut program = Program {
+        symbols: graph.symbols.clone(),
+        requirements: graph.requirements.clone(),
+        ..Program::default()
+    };
     let mut views: Vec<Option<View>> = vec![None; graph.value_count()];
     for (i, &input) in graph.inputs.iter().enumerate() {
         let data = graph.value(input);

@@ -14,7 +14,7 @@ use super::view::View;
 use crate::ir::{Def, Graph, NodeData, Value};
 use crate::lir::{Buffer, BufferId, Class, Program};
 use crate::ops::map::Map;
-use crate::ops::movement::{Broadcast, Concat, Reshape, Slice, Transpose};
+use crate::ops::movement::{Broadcast, Concat, Reshape, Restate, Slice, Transpose};
 use crate::types::Dim;
 
 /// For each value that is written into a part of a larger buffer: where.
@@ -117,6 +117,9 @@ fn undone(graph: &Graph, node: &NodeData, view: &View) -> Option<View> {
     if let Some(transpose) = node.is::<Transpose>() {
         return Some(view.permuted(&Transpose::inverse(&transpose.perm)));
     }
+    if node.is::<Restate>().is_some() {
+        return Some(View { shape: graph.ty(node.inputs[0]).shape.clone(), ..view.clone() });
+    }
     node.is::<Reshape>()?;
     view.reshaped(&graph.ty(node.inputs[0]).shape)
 }
@@ -126,6 +129,7 @@ fn is_view(node: &NodeData) -> bool {
     node.is::<Reshape>().is_some()
         || node.is::<Transpose>().is_some()
         || node.is::<Slice>().is_some()
+        || node.is::<Restate>().is_some()
         || node.is::<Broadcast>().is_some()
         || node.is::<Map>().is_some_and(|m| m.expr.as_identity().is_some())
 }

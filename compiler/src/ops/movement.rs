@@ -9,6 +9,7 @@ mod broadcast;
 mod concat;
 mod pad;
 mod reshape;
+mod restate;
 mod slice;
 pub(crate) mod strided;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use broadcast::Broadcast;
 pub use concat::Concat;
 pub use pad::{Pad, PadMode};
 pub use reshape::Reshape;
+pub use restate::Restate;
 pub use slice::{Slice, SliceAxis};
 pub use transpose::Transpose;
 

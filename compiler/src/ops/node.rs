@@ -182,7 +182,15 @@ impl NodeCx<'_> {
     ) -> Result<Value, Diagnostic> {
         let shapes: Vec<Shape> = inputs.iter().map(|&v| self.shape(v)).collect();
         let space = broadcast_all(shapes.iter().map(Vec::as_slice))?;
-        self.map_over(space, 0, false, inputs, body)
+        let mut aligned = Vec::with_capacity(inputs.len());
+        for (&input, mut shape) in inputs.iter().zip(shapes) {
+            let missing = space.len() - shape.len();
+            for (own, extent) in shape.iter_mut().zip(&space[missing..]).filter(|(own, _)| !own.is(1)) {
+                *own = extent.clone();
+            }
+            aligned.push(self.restate(input, &shape)?);
+        }
+        self.map_over(space, 0, false, &aligned, body)
     }
 
     /// Adds a map over `space` whose last `row_axes` axes are the row of its reductions; with `reduced` the result has

@@ -117,5 +117,19 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let rank = values.first().map_or(0, |&v| cx.rank(v));
     let given = cx.attributes.int("axis")?;
     let axis = super::super::shape::axis(cx.attributes.required("axis", given)?, rank)?;
-    Ok(vec![cx.concat(&values, axis)?])
+    // All other extents are those of the first, also where that cannot be shown.
+    let mut joined = Vec::with_capacity(values.len());
+    for &value in &values {
+        let own = cx.shape(value);
+        let mut shape = cx.shape(values[0]);
+        if own.len() == shape.len() {
+            shape[axis] = own[axis].clone();
+            let unlike = |(a, b): (&Dim, &Dim)| (a - b).as_i64().is_some_and(|d| d != 0);
+            let clear = own.iter().zip(&shape).any(unlike);
+            joined.push(if clear { value } else { cx.restate(value, &shape)? });
+        } else {
+            joined.push(value);
+        }
+    }
+    Ok(vec![cx.concat(&joined, axis)?])
 }

@@ -347,3 +347,25 @@ fn what_does_not_fit_is_refused() {
            = opset 21
     "#]].assert_eq(&errors);
 }
+
+#[test]
+fn extents_that_must_be_equal_are_checked_by_the_program() {
+    let graph = graph_of(
+        "g (float[n,2] x, float[m,2] y) => (float[] a, float[] b) {
+            a = Concat <axis = 1> (x, y)
+            b = Add(x, y)
+        }",
+    );
+    expect![[r#"
+        input %0 "x": f32[n,2]
+        input %1 "y": f32[m,2]
+        %2: f32[n,2] = Restate { shape: [n, 2] }(%1)
+        %3: f32[n,4] = Concat { axis: 1 }(%0, %2)
+        %4: f32[n,2] = Restate { shape: [n, 2] }(%1)
+        %5: f32[n,2] = Map [add(in0, in1)] over [n, 2](%0, %4)
+        require m == n: Concat "a", axis 0 (`m`)
+        output %3 "a"
+        output %5 "b"
+    "#]]
+    .assert_eq(&graph.to_string());
+}
