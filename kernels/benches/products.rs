@@ -7,7 +7,7 @@ use ingrain_kernels::conv::{
 };
 use ingrain_kernels::epilogue::Epilogue;
 use ingrain_kernels::isa::{self, Level};
-use ingrain_kernels::matmul::{Rhs, columns_scratch, matmul_f32};
+use ingrain_kernels::matmul::{Rhs, columns_scratch, matmul_f32, matmul_f64};
 use std::time::{Duration, Instant};
 
 /// Some numbers, aligned as the blob and the arena are.
@@ -76,6 +76,16 @@ fn products(filter: &str) {
         time(filter, &format!("matmul columns {m}x{k}x{n}"), 2 * m * k * n, || {
             let b = Rhs::Columns { data: b, ldb: k, scratch };
             matmul_f32(m, k, n, a, k, b, c, n, &Epilogue::NONE);
+        });
+    }
+}
+
+fn products_f64(filter: &str) {
+    for (m, k, n) in [(64, 64, 64), (128, 256, 256)] {
+        let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let (a, b, mut c) = (wide(numbers(m * k)), wide(numbers(k * n)), vec![0.0; m * n]);
+        time(filter, &format!("matmul f64 {m}x{k}x{n}"), 2 * m * k * n, || {
+            matmul_f64(m, k, n, &a, k, &b, (n, 1), None, &mut c, n);
         });
     }
 }
@@ -162,6 +172,7 @@ fn main() {
         }
         println!("{level:?}");
         products(&filter);
+        products_f64(&filter);
         windows(&filter);
         transposed(&filter);
     }

@@ -1,5 +1,7 @@
 //! Products of the other element types, over plain row-major operands.
 
+#![allow(clippy::needless_range_loop, reason = "constant bounds keep the arrays in registers")]
+
 use half::{bf16, f16};
 
 /// An element type of products and convolutions: how it multiplies and accumulates.
@@ -122,40 +124,95 @@ fn strips<T: Scalar>(
     a: &[T],
     lda: usize,
     b: &[T],
-    (row_stride, column_stride): (usize, usize),
+    b_strides: (usize, usize),
     bias: Option<&[T]>,
     c: &mut [T],
     ldc: usize,
 ) {
-    for row in 0..m {
-        let a = &a[row * lda..row * lda + k];
-        for (strip, out) in c[row * ldc..row * ldc + n].chunks_mut(STRIP).enumerate() {
-            let first = strip * STRIP;
-            let mut sums = [T::ZERO; STRIP];
-            if let Some(bias) = bias {
-                for (sum, &bias) in sums.iter_mut().zip(&bias[first..first + out.len()]) {
-                    *sum = bias.widen();
-                }
+    for first in (0..n).step_by(STRIP) {
+        let columns = STRIP.min(n - first);
+        let mut start = [T::ZERO; STRIP];
+        if let Some(bias) = bias {
+            for (sum, &bias) in start.iter_mut().zip(&bias[first..first + columns]) {
+                *sum = bias.widen();
             }
-            if column_stride == 1 && out.len() == STRIP {
-                for (i, &a) in a.iter().enumerate() {
-                    let from = i * row_stride + first;
-                    for (sum, &b) in sums.iter_mut().zip(&b[from..from + STRIP]) {
-                        *sum = T::accumulate(*sum, a, b);
-                    }
-                }
+        }
+        let mut row = 0;
+        while row < m {
+            let (a, c) = (&a[row * lda..], &mut c[row * ldc + first..]);
+            let strip = Strip { k, lda, b, b_strides, first, columns, ldc };
+            row += if m - row >= ROWS {
+                strip.rows::<ROWS>(a, &start, c)
             } else {
-                for (i, &a) in a.iter().enumerate() {
-                    for (lane, sum) in sums.iter_mut().enumerate().take(out.len()) {
-                        let b = b[i * row_stride + (first + lane) * column_stride];
-                        *sum = T::accumulate(*sum, a, b);
-                    }
-                }
-            }
-            for (out, &sum) in out.iter_mut().zip(&sums) {
+                strip.rows::<1>(a, &start, c)
+            };
+        }
+    }
+}
+
+/// Rows of the result that share what is read of the right operand.
+const ROWS: usize = 4;
+
+/// Up to [`STRIP`] columns of a product.
+struct Strip<'a, T> {
+    k: usize,
+    lda: usize,
+    b: &'a [T],
+    b_strides: (usize, usize),
+    first: usize,
+    columns: usize,
+    ldc: usize,
+}
+
+impl<T: Scalar> Strip<'_, T> {
+    /// Computes `R` rows; answers `R`.
+    #[inline(always)]
+    fn rows<const R: usize>(&self, a: &[T], start: &[T::Sum; STRIP], c: &mut [T]) -> usize {
+        let a: [&[T]; R] = core::array::from_fn(|r| &a[r * self.lda..r * self.lda + self.k]);
+        let sums = if self.b_strides.1 == 1 && self.columns == STRIP {
+            self.neighbours(a, start)
+        } else {
+            self.scattered(a, start)
+        };
+        for (r, sums) in sums.iter().enumerate() {
+            for (out, &sum) in c[r * self.ldc..][..self.columns].iter_mut().zip(sums) {
                 *out = T::finish(sum);
             }
         }
+        R
+    }
+
+    /// The sums where all columns are there, next to each other: constant bounds keep them in registers.
+    #[inline(always)]
+    fn neighbours<const R: usize>(&self, a: [&[T]; R], start: &[T::Sum; STRIP]) -> [[T::Sum; STRIP]; R] {
+        let mut sums = [*start; R];
+        for i in 0..self.k {
+            let from = i * self.b_strides.0 + self.first;
+            let b = self.b[from..].first_chunk::<STRIP>().expect("all columns are there");
+            for r in 0..R {
+                let a = a[r][i];
+                for lane in 0..STRIP {
+                    sums[r][lane] = T::accumulate(sums[r][lane], a, b[lane]);
+                }
+            }
+        }
+        sums
+    }
+
+    /// The sums of any columns.
+    #[inline(always)]
+    fn scattered<const R: usize>(&self, a: [&[T]; R], start: &[T::Sum; STRIP]) -> [[T::Sum; STRIP]; R] {
+        let mut sums = [*start; R];
+        for i in 0..self.k {
+            let from = i * self.b_strides.0 + self.first * self.b_strides.1;
+            for lane in 0..self.columns {
+                let b = self.b[from + lane * self.b_strides.1];
+                for (sums, a) in sums.iter_mut().zip(a) {
+                    sums[lane] = T::accumulate(sums[lane], a[i], b);
+                }
+            }
+        }
+        sums
     }
 }
 

@@ -146,14 +146,18 @@ fn agrees_with_matrixmultiply() {
 }
 
 #[test]
-fn ranges_of_rows_give_the_same_bits() {
+fn ranges_of_rows_and_fused_levels_give_the_same_bits() {
     let (m, k, n) = (97, 900, 50);
     let a: Vec<f32> = numbers(m * k, 1).iter().map(|x| x / 7.0).collect();
     let b: Vec<f32> = numbers(k * n, 2).iter().map(|x| x / 7.0).collect();
     let panels = packed(&b, k, n, false);
+    let mut fused: Option<Vec<f32>> = None;
     for path in Path::all() {
         let mut whole = vec![0.0; m * n];
         matmul_f32_at(path, m, k, n, &a, k, Rhs::Panels(&panels), &mut whole, n, &Epilogue::NONE);
+        if path.level() != crate::isa::Level::Baseline {
+            assert_eq!(*fused.get_or_insert_with(|| whole.clone()), whole, "{path:?}");
+        }
         for rows in [1, 3, 5, 40] {
             for first in (0..m).step_by(rows) {
                 let rows = rows.min(m - first);
@@ -199,7 +203,12 @@ fn batches() {
 
 #[test]
 fn other_types() {
-    let (m, k, n) = (3, 5, 21);
+    for (m, k, n) in [(3, 5, 21), (9, 4, 32), (4, 0, 5), (8, 3, 1)] {
+        other_types_of(m, k, n);
+    }
+}
+
+fn other_types_of(m: usize, k: usize, n: usize) {
     let a: Vec<i32> = (0..m * k).map(|i| (i as i32).wrapping_mul(0x3456_7891)).collect();
     let b: Vec<i32> = (0..k * n).map(|i| (i as i32).wrapping_mul(0x1234_5677)).collect();
     let bias: Vec<i32> = (0..n as i32).collect();
@@ -215,6 +224,13 @@ fn other_types() {
         let mut c = vec![0; m * n];
         matmul_generic(m, k, n, &a, k, b, strides, Some(&bias), &mut c, n);
         assert_eq!(c, expected);
+    }
+    let wide = |x: &[i32]| x.iter().map(|&x| f64::from(x % 8)).collect::<Vec<_>>();
+    let mut c = vec![0.0; m * n];
+    matmul_f64(m, k, n, &wide(&a), k, &wide(&b), (n, 1), None, &mut c, n);
+    for (i, c) in c.iter().enumerate() {
+        let sum: i32 = (0..k).map(|j| (a[i / n * k + j] % 8) * (b[j * n + i % n] % 8)).sum();
+        assert_eq!(*c, f64::from(sum));
     }
     let h = |x: &[i32]| x.iter().map(|&x| crate::f16::from_f32((x % 8) as f32)).collect::<Vec<_>>();
     let mut c = vec![crate::f16::ZERO; m * n];
