@@ -1,8 +1,11 @@
 //! The passes over the graph, in order.
 
+mod fold_constants;
+mod fold_scale;
 mod fuse_epilogues;
 mod fuse_maps;
 mod join_slices;
+mod merge_equal;
 mod reduce_to_rows;
 mod sink_transposes;
 
@@ -29,9 +32,24 @@ pub const PIPELINE: &[Pass] = &[
         run: rebuild::without_dead_nodes,
     },
     Pass {
+        name: "fold_constants",
+        why: "leaves to run time only what depends on inputs; before anything asks whether weights are constant",
+        run: fold_constants::run,
+    },
+    Pass {
+        name: "merge_equal",
+        why: "computes once what exporters compute again for every layer; before use counts decide on fusion",
+        run: merge_equal::run,
+    },
+    Pass {
         name: "sink_transposes",
         why: "runs convolution networks channels-last; before fusion, which transposes in between would stop",
         run: sink_transposes::run,
+    },
+    Pass {
+        name: "fold_scale",
+        why: "multiplies weights by batch normalisations; where columns are the last axis and maps are not fused yet",
+        run: fold_scale::run,
     },
     Pass {
         name: "reduce_to_rows",

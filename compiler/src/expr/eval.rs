@@ -166,60 +166,99 @@ pub fn apply_compare(op: Compare, a: Scalar, b: Scalar) -> bool {
     }
 }
 
+/// Elementwise expressions are evaluated for this many points at a time.
+const BLOCK: usize = 1024;
+
 /// Evaluates `expr` over the iteration space `space`, whose last `row_axes` axes are the row. Inputs are broadcast to
 /// the space. With `reduced` the result has one element per row, and extents of one along the row's axes.
 pub fn evaluate(expr: &Expr, inputs: &[Tensor], space: &[usize], row_axes: usize, reduced: bool) -> Tensor {
     let rank = space.len();
     let row: usize = space[rank - row_axes..].iter().product();
-    let outer: usize = space[..rank - row_axes].iter().product();
-    let strides: Vec<Vec<usize>> = inputs.iter().map(|t| broadcast_strides(t.shape(), space)).collect();
+    let rows: usize = space[..rank - row_axes].iter().product();
     let mut shape = space.to_vec();
     if reduced {
         shape[rank - row_axes..].fill(1);
     }
-    let mut result = Vec::with_capacity(if reduced { outer } else { outer * row });
-    let mut columns: Vec<Vec<Scalar>> = Vec::with_capacity(expr.len());
-    for o in 0..outer {
-        columns.clear();
-        let points: Vec<Vec<usize>> = (0..row.max(1)).map(|r| unravel(o * row.max(1) + r, space)).collect();
+    let by_rows = reduced || expr.has_reductions();
+    // An empty row still has a result if it is reduced.
+    let total = if reduced { rows * row.max(1) } else { rows * row };
+    let block = if by_rows { row.max(1) } else { BLOCK };
+    let strides: Vec<Vec<usize>> = inputs.iter().map(|t| broadcast_strides(t.shape(), space)).collect();
+    let mut result = Vec::with_capacity(if reduced { rows } else { total });
+    for start in (0..total).step_by(block) {
+        let points = Points { space, start, len: block.min(total - start), row };
+        let column = points.column(expr, inputs, &strides);
+        result.extend(&column[..if reduced { 1 } else { points.len }]);
+    }
+    Tensor::from_scalars(expr.dtype(), shape, result)
+}
+
+/// Consecutive points of an iteration space: a whole row if the expression reduces.
+struct Points<'a> {
+    space: &'a [usize],
+    start: usize,
+    len: usize,
+    row: usize,
+}
+
+impl Points<'_> {
+    /// The value of `expr` at each point.
+    fn column(&self, expr: &Expr, inputs: &[Tensor], strides: &[Vec<usize>]) -> Vec<Scalar> {
+        let mut columns: Vec<Vec<Scalar>> = Vec::with_capacity(expr.len());
         for (_, node) in expr.nodes() {
             let at = |id: super::ExprId, r: usize| columns[id.0 as usize][r];
-            let column: Vec<Scalar> = if let ExprKind::Reduce(op, a) = node.kind {
-                let total = (0..row)
-                    .map(|r| at(a, r))
-                    .fold(reduction_identity(op, node.dtype), |x, y| combine(op, x, y));
-                vec![total; row.max(1)]
-            } else if row == 0 && !reduced {
-                Vec::new()
-            } else {
-                let element = |r: usize| match node.kind {
-                    ExprKind::Input(i) => {
-                        let at: usize = points[r].iter().zip(&strides[i]).map(|(p, s)| p * s).sum();
-                        if at < inputs[i].len() { inputs[i].get(at) } else { Scalar::from_i64(node.dtype, 0) }
-                    }
-                    ExprKind::Const(s) => s,
-                    ExprKind::Index(axis) => Scalar::Int(DType::I64, points[r][axis] as i64),
-                    ExprKind::RowLength => Scalar::from_i64(node.dtype, row as i64),
-                    ExprKind::Unary(op, a) => apply_unary(op, at(a, r)),
-                    ExprKind::Binary(op, a, b) => apply_binary(op, at(a, r), at(b, r)),
-                    ExprKind::Compare(op, a, b) => Scalar::Bool(apply_compare(op, at(a, r), at(b, r))),
-                    ExprKind::Select(c, a, b) => {
-                        if at(c, r) == Scalar::Bool(true) {
-                            at(a, r)
-                        } else {
-                            at(b, r)
-                        }
-                    }
-                    ExprKind::Cast(a) | ExprKind::Reduce(_, a) => at(a, r).cast(node.dtype),
-                };
-                (0..row.max(1)).map(element).collect()
+            let column: Vec<Scalar> = match node.kind {
+                ExprKind::Input(i) => self.load(&inputs[i], &strides[i], node.dtype),
+                ExprKind::Reduce(op, a) => {
+                    let first = reduction_identity(op, node.dtype);
+                    let total =
+                        (0..self.len.min(self.row)).map(|r| at(a, r)).fold(first, |x, y| combine(op, x, y));
+                    vec![total; self.len]
+                }
+                ExprKind::Const(s) => vec![s; self.len],
+                ExprKind::RowLength => vec![Scalar::from_i64(node.dtype, self.row as i64); self.len],
+                ExprKind::Index(axis) => {
+                    let inner: usize = self.space[axis + 1..].iter().product::<usize>().max(1);
+                    let index = |r: usize| (self.start + r) / inner % self.space[axis].max(1);
+                    (0..self.len).map(|r| Scalar::Int(DType::I64, index(r) as i64)).collect()
+                }
+                kind => (0..self.len).map(|r| pointwise(kind, node.dtype, &|id| at(id, r))).collect(),
             };
             columns.push(column);
         }
-        let output = &columns[expr.output().0 as usize];
-        result.extend(&output[..if reduced { 1 } else { row }]);
+        columns.swap_remove(expr.output().0 as usize)
     }
-    Tensor::from_scalars(expr.dtype(), shape, result)
+
+    /// The elements of an input that is broadcast to the space; zeros where it is empty.
+    fn load(&self, input: &Tensor, strides: &[usize], dtype: DType) -> Vec<Scalar> {
+        let mut index = unravel(self.start, self.space);
+        let mut column = Vec::with_capacity(self.len);
+        for _ in 0..self.len {
+            let at: usize = index.iter().zip(strides).map(|(i, s)| i * s).sum();
+            column.push(if at < input.len() { input.get(at) } else { Scalar::from_i64(dtype, 0) });
+            for axis in (0..index.len()).rev() {
+                index[axis] += 1;
+                if index[axis] < self.space[axis] {
+                    break;
+                }
+                index[axis] = 0;
+            }
+        }
+        column
+    }
+}
+
+/// A node that looks at its operands only, at one point.
+fn pointwise(kind: ExprKind, dtype: DType, at: &dyn Fn(super::ExprId) -> Scalar) -> Scalar {
+    match kind {
+        ExprKind::Unary(op, a) => apply_unary(op, at(a)),
+        ExprKind::Binary(op, a, b) => apply_binary(op, at(a), at(b)),
+        ExprKind::Compare(op, a, b) => Scalar::Bool(apply_compare(op, at(a), at(b))),
+        ExprKind::Select(c, a, b) => at(if at(c) == Scalar::Bool(true) { a } else { b }),
+        ExprKind::Cast(a) => at(a).cast(dtype),
+        // The others look at more than their operands.
+        _ => Scalar::from_i64(dtype, 0),
+    }
 }
 
 /// The reduction of nothing.

@@ -58,6 +58,12 @@ pub trait Op: Any + Debug {
         None
     }
 
+    /// The input that the result is linear in, slice by slice: which input, and its axis whose slices are the weights of
+    /// the elements of the result's last axis.
+    fn weight_lanes(&self, _inputs: &[&TensorType]) -> Option<(usize, usize)> {
+        None
+    }
+
     /// Whether the first output can be written with strides (into a part of a larger buffer).
     fn writes_strided(&self) -> bool {
         false

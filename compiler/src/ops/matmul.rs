@@ -85,6 +85,12 @@ impl Op for MatMul {
         true
     }
 
+    fn weight_lanes(&self, inputs: &[&TensorType]) -> Option<(usize, usize)> {
+        // Several matrices would each need a factor of their own kind.
+        let rank = inputs.get(1)?.rank();
+        (rank == 2).then_some((1, if self.transposed { 0 } else { 1 }))
+    }
+
     fn writes_strided(&self) -> bool {
         true
     }

@@ -3,6 +3,7 @@
 use crate::diag::Diagnostics;
 use crate::import;
 use crate::options::{ModelSource, Options};
+use crate::types::Tensor;
 use expect_test::{Expect, expect};
 
 /// Runs all passes over a model in ONNX text and compares the graph.
@@ -108,5 +109,149 @@ fn pooling_of_all_pixels_stays_channels_last() {
             %7: f32[1,3] = Reshape { shape: [1, 3] }(%6)
             output %7 "y"
         "#]],
+    );
+}
+
+#[test]
+fn what_depends_on_constants_is_computed() {
+    check(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        net (float[2,3] x) => (float[2,3] y) <float[3] a = {1, 2, 3}, float[3] b = {3, 2, 1}, float[1,1] one = {1}> {
+            sum = Add(a, b)
+            same = Identity(x)
+            scaled = Mul(same, one)
+            y = Add(scaled, sum)
+        }"#,
+        expect![[r#"
+            input %0 "x": f32[2,3]
+            %1: f32[2,3] = Map [add(in0, 4.0)] over [2, 3](%0)
+            output %1 "y"
+        "#]],
+    );
+}
+
+#[test]
+fn equal_nodes_are_one() {
+    check(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        net (float[2,3] x) => (float[3,3] y) {
+            a = Transpose(x)
+            b = Transpose(x)
+            c = MatMul(a, x)
+            d = MatMul(b, x)
+            y = Add(c, d)
+        }"#,
+        expect![[r#"
+            input %0 "x": f32[2,3]
+            %1: f32[3,2] = Transpose { perm: [1, 0] }(%0)
+            %2: f32[3,3] = MatMul { transposed: false }(%1, %0) then [add(in0, in0)]()
+            output %2 "y"
+        "#]],
+    );
+}
+
+#[test]
+fn batch_normalization_vanishes_into_weights() {
+    check(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        net (float[1,1,2,2] x) => (float[1,2,2,2] y)
+            <float[2,1,1,1] w = {1, 2}, float[2] b = {1, 1}, float[2] s = {2, 3}, float[2] t = {0, 1}, float[2] m = {1, 0}, float[2] v = {1, 1}> {
+            a = Conv(x, w, b)
+            n = BatchNormalization <epsilon = 0.0> (a, s, t, m, v)
+            y = Relu(n)
+        }"#,
+        expect![[r#"
+            input %0 "x": f32[1,1,2,2]
+            const %2 = f32[2,1,1,1] {2.0,6.0}
+            const %3 = f32[2] {0.0,4.0}
+            %1: f32[1,2,2,1] = Reshape { shape: [1, 2, 2, 1] }(%0)
+            %4: f32[1,2,2,2] = Conv { window: Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], begin: [0, 0], end: [0, 0] }, groups: 1 }(%1, %2) then [max(add(in0, in1), 0.0)](%3)
+            %5: f32[1,2,2,2] = Transpose { perm: [0, 3, 1, 2] }(%4)
+            output %5 "y"
+        "#]],
+    );
+}
+
+#[test]
+fn weights_with_another_reader_are_not_scaled() {
+    check(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        net (float[1,2] x, float[1,2] z) => (float[1,2] y, float[1,2] q)
+            <float[2,2] w = {1, 2, 3, 4}, float[2] s = {2, 3}> {
+            a = MatMul(x, w)
+            y = Mul(a, s)
+            q = MatMul(z, w)
+        }"#,
+        expect![[r#"
+            input %0 "x": f32[1,2]
+            input %1 "z": f32[1,2]
+            const %2 = f32[2,2] {1.0,2.0,3.0,4.0}
+            const %3 = f32[2] {2.0,3.0}
+            %4: f32[1,2] = MatMul { transposed: false }(%0, %2) then [mul(in0, in1)](%3)
+            %5: f32[1,2] = MatMul { transposed: false }(%1, %2)
+            output %4 "y"
+            output %5 "q"
+        "#]],
+    );
+}
+
+/// The outputs of a model, before and after the passes, for inputs of small numbers.
+#[track_caller]
+fn check_meaning(model: &str) {
+    let mut diagnostics = Diagnostics::new("test");
+    let source = ModelSource::from_bytes("test", import::text::model_bytes(model));
+    let raw = import::raw::read(&source, &mut diagnostics).expect("the model reads");
+    let before = import::graph::build(&raw, &Options::default(), &mut diagnostics);
+    assert!(diagnostics.is_empty(), "{diagnostics}");
+    let after = super::run(before.clone(), &[], &mut Vec::new()).expect("passes run");
+    let inputs: Vec<Tensor> = before
+        .inputs
+        .iter()
+        .map(|&v| {
+            let shape = before.ty(v).fixed_shape().expect("fixed extents");
+            let count = shape.iter().product::<usize>();
+            Tensor::from_f32s(shape, &(0..count).map(|i| (i * 7 % 11) as f32 / 4.0 - 1.0).collect::<Vec<_>>())
+        })
+        .collect();
+    let expected = crate::eval::evaluate(&before, &inputs).expect("the graph has a meaning");
+    let found = crate::eval::evaluate(&after, &inputs).expect("the graph has a meaning");
+    for (e, f) in expected.iter().zip(&found) {
+        assert_eq!(e.ty(), f.ty());
+        for (e, f) in e.to_f32s().iter().zip(f.to_f32s()) {
+            assert!((e - f).abs() <= 1e-5 * e.abs().max(1.0), "{e} became {f}\n{after}");
+        }
+    }
+}
+
+#[test]
+fn passes_keep_the_meaning() {
+    check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        scales (float[3,2] x) => (float[3,2] y, float[3,1] r)
+            <float[2,2] w = {1, 2, 3, 4}, float[2] s = {2, 3}, float[1,2] b = {1, -1}, float half = {0.5}> {
+            a = MatMul(x, w)
+            c = Add(a, b)
+            d = Mul(s, c)
+            n = Neg(d)
+            e = Sub(half, n)
+            f = Div(e, s)
+            y = Tanh(f)
+            r = ReduceLogSumExp <axes = [1]> (y)
+        }"#,
+    );
+    check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        attention (float[2,4] q, float[4,3] k) => (float[2,3] y, float[2,3] z) <float scale = {0.5}, float[3] s = {1, 2, 3}> {
+            dots = MatMul(q, k)
+            scaled = Mul(dots, scale)
+            y = Softmax(scaled)
+            mean = ReduceMean <axes = [1]> (dots)
+            d = Sub(dots, mean)
+            sq = Mul(d, d)
+            v = ReduceMean <axes = [1]> (sq)
+            dev = Sqrt(v)
+            n = Div(d, dev)
+            z = Mul(n, s)
+        }"#,
     );
 }

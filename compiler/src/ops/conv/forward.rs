@@ -58,6 +58,10 @@ impl Op for Conv {
         true
     }
 
+    fn weight_lanes(&self, _inputs: &[&TensorType]) -> Option<(usize, usize)> {
+        Some((1, 0))
+    }
+
     fn writes_strided(&self) -> bool {
         true
     }

@@ -54,6 +54,10 @@ impl Op for ConvTranspose {
         true
     }
 
+    fn weight_lanes(&self, _inputs: &[&TensorType]) -> Option<(usize, usize)> {
+        (self.groups == 1).then_some((1, 1))
+    }
+
     fn writes_strided(&self) -> bool {
         true
     }
