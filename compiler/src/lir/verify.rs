@@ -127,11 +127,14 @@ impl Verifier<'_> {
         if map.reduced && row.iter().any(|s| !s.is(0)) {
             self.problem("one result per row is written along the row");
         }
+        if map.space.iter().any(|e| e.is(0)) {
+            return;
+        }
         // An extent of one may have any stride.
         let spread = map.space.iter().zip(&map.store.strides).enumerate();
         for (axis, (extent, stride)) in spread {
             let one_result = map.reduced && axis >= first_row;
-            if stride.is(0) && !extent.is(1) && !extent.is(0) && !one_result {
+            if stride.is(0) && !extent.is(1) && !one_result {
                 self.problem(format!("all elements along axis {axis} go to one place"));
             }
         }
@@ -156,7 +159,7 @@ impl Verifier<'_> {
             self.inside(&slice.place);
             let buffer = slice.place.buffer;
             let class = &self.program.buffer(buffer).class;
-            if slice.touch != Touch::Write {
+            if slice.touch != Touch::Write && !slice.place.len.is(0) {
                 self.readable(buffer);
             }
             if slice.touch != Touch::Read && !matches!(class, Class::Arena) {

@@ -180,7 +180,7 @@ fn watch(
                         break;
                     }
                 }
-                Some(("P", what)) => note(what.to_owned(), iteration),
+                Some(("P", what)) => note(without_numbers(what), iteration),
                 _ if line == "C" => *compiled += 1,
                 _ => {}
             },
@@ -199,6 +199,22 @@ fn watch(
     drop(lines);
     let _ = reader.join();
     std::io::stdout().flush()
+}
+
+/// The text with one `#` for each list of numbers, so that one defect is one finding.
+fn without_numbers(text: &str) -> String {
+    let mut short = String::new();
+    for c in text.chars() {
+        if !c.is_ascii_digit() {
+            short.push(c);
+        } else if !short.ends_with(['#', ':']) {
+            short.push('#');
+        } else if short.ends_with(':') {
+            // Lines of source say which panic it is.
+            short.push(c);
+        }
+    }
+    short
 }
 
 fn stop(child: &mut Child) {

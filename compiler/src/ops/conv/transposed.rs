@@ -63,6 +63,9 @@ impl Op for ConvTranspose {
     }
 }
 
+/// A transposed convolution is one convolution for each place of an output between two strides.
+const MOST_PHASES: usize = 1 << 16;
+
 /// The recipe of ConvTranspose.
 pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
@@ -73,6 +76,9 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let rank = spatial.len();
     let automatic = cx.attributes.string_or("auto_pad", "NOTSET")?;
     let mut window = window::read(cx, &spatial, Some(kernel))?;
+    if window.stride.iter().try_fold(1_usize, |n, &s| n.checked_mul(s)).is_none_or(|n| n > MOST_PHASES) {
+        return Err(cx.attributes.bad("strides", "is too large"));
+    }
     let added = cx.attributes.ints("output_padding")?.map_or_else(|| vec![0; rank], <[i64]>::to_vec);
     let wanted = cx.attributes.ints("output_shape")?.map(<[i64]>::to_vec);
     if added.len() != rank || added.iter().any(|a| !(0..=i64::from(i32::MAX)).contains(a)) {
