@@ -38,7 +38,8 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     for path in &args.models {
         subjects.push(Subject::at(path)?);
     }
-    let models: Vec<(String, PathBuf)> = names(&subjects)?.into_iter().zip(subjects.into_iter().map(|s| s.model)).collect();
+    let models: Vec<(String, PathBuf)> =
+        names(&subjects)?.into_iter().zip(subjects.into_iter().map(|s| s.model)).collect();
     let paths: Vec<&Path> = models.iter().map(|(_, path)| path.as_path()).collect();
     let dims = subject::dims_of_each(&paths, &args.dims.get());
     let options: Vec<Options> =

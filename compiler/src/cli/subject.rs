@@ -77,7 +77,11 @@ pub(super) fn dims_of_each(models: &[&Path], given: &Dims) -> Vec<Dims> {
         .collect();
     let of_none = |name: &String| !symbols.iter().any(|s| s.contains(name));
     let concerns = |own: &Vec<String>| {
-        given.iter().filter(|(name, _)| own.contains(name) || of_none(name)).map(|(n, b)| (n.clone(), *b)).collect()
+        given
+            .iter()
+            .filter(|(name, _)| own.contains(name) || of_none(name))
+            .map(|(n, b)| (n.clone(), *b))
+            .collect()
     };
     symbols.iter().map(concerns).collect()
 }

@@ -123,12 +123,20 @@ impl<'a> LowerCx<'a> {
         self.placed[self.node.outputs[i].0 as usize].clone()
     }
 
+    /// That part, unless the node reads the buffer: a step never reads the buffer that it writes.
+    fn free_place(&self, value: Value) -> Option<View> {
+        let place = self.placed[value.0 as usize].as_ref()?;
+        let buffer_of = |v: Value| self.views[v.0 as usize].as_ref().map(|view| view.buffer);
+        let free = !self.node.reads().any(|v| buffer_of(v) == Some(place.buffer));
+        free.then(|| place.clone())
+    }
+
     /// Where output `i` goes, with any strides. Only for operators that say `writes_strided`.
     pub fn output(&mut self, i: usize) -> View {
         let value = self.node.outputs[i];
-        if let Some(view) = &self.placed[value.0 as usize] {
+        if let Some(view) = self.free_place(value) {
             self.views[value.0 as usize] = Some(view.clone());
-            return view.clone();
+            return view;
         }
         self.view(value)
     }
@@ -137,7 +145,7 @@ impl<'a> LowerCx<'a> {
     pub fn dense_output(&mut self, i: usize) -> Place {
         let value = self.node.outputs[i];
         let ty = self.graph.ty(value);
-        if let Some(placed) = &self.placed[value.0 as usize] {
+        if let Some(placed) = self.free_place(value) {
             self.views[value.0 as usize] = Some(placed.clone());
             if let Some(place) = placed.place() {
                 return place;
@@ -145,7 +153,7 @@ impl<'a> LowerCx<'a> {
             let name = self.graph.value(value).name.clone().unwrap_or_default();
             let buffer = self.new_buffer(ty.dtype, ty.elements(), &name);
             let dense = View::dense(buffer, ty.dtype, &ty.shape);
-            self.after.push((dense, placed.clone()));
+            self.after.push((dense, placed));
             return Place { buffer, offset: Dim::ZERO, len: ty.elements() };
         }
         let view = self.view(value);
@@ -155,16 +163,13 @@ impl<'a> LowerCx<'a> {
     /// Says that output `i` is a view of something that is stored already. Copied where it has a place of its own.
     pub fn alias(&mut self, i: usize, view: View) {
         let value = self.node.outputs[i];
-        match &self.placed[value.0 as usize] {
-            Some(placed) => {
-                let placed = placed.clone();
-                if !view.same_elements(&placed) {
-                    self.copy(&view, &placed);
-                }
-                self.views[value.0 as usize] = Some(placed);
-            }
-            None => self.views[value.0 as usize] = Some(view),
+        let placed = self.placed(i).filter(|p| p.same_elements(&view) || p.buffer != view.buffer);
+        if let Some(placed) = &placed
+            && placed.buffer != view.buffer
+        {
+            self.copy(&view, placed);
         }
+        self.views[value.0 as usize] = Some(placed.unwrap_or(view));
     }
 
     /// A constant in the blob. Equal constants in equal layouts are one.

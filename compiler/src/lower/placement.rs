@@ -4,8 +4,9 @@
 //! %2 = Map[…](%0)      %3 = Conv(%1, …)      %4 = Concat { axis: 1 }(%2, %3)
 //! ```
 //! Here `%2` and `%3` are views into the buffer of `%4`, and the Concat has nothing left to do. Reshapes and transposes
-//! between the producer and the Concat are undone on the way; a Concat that feeds a Concat composes. A step never reads
-//! the buffer that it writes: where a producer would, its result stays in a buffer of its own.
+//! between the producer and the Concat are undone on the way; a Concat that feeds a Concat composes. A place is an offer:
+//! a step never reads the buffer that it writes, so where a producer would, [`super::LowerCx`] keeps its result in a
+//! buffer of its own.
 
 #[cfg(test)]
 mod tests;
@@ -13,8 +14,7 @@ mod tests;
 use super::view::View;
 use crate::ir::{Def, Graph, NodeData, Value};
 use crate::lir::{Buffer, BufferId, Class, Program};
-use crate::ops::map::Map;
-use crate::ops::movement::{Broadcast, Concat, Reshape, Restate, Slice, Transpose};
+use crate::ops::movement::{Concat, Reshape, Restate, Transpose};
 use crate::types::Dim;
 
 /// For each value that is written into a part of a larger buffer: where.
@@ -26,7 +26,6 @@ pub(super) fn place(graph: &Graph, program: &mut Program) -> Vec<Option<View>> {
             placement.join(node, concat, program);
         }
     }
-    placement.separate();
     placement.placed
 }
 
@@ -85,31 +84,6 @@ impl<'g> Placement<'g> {
         }
         placed
     }
-
-    /// Takes the place back from results whose producer reads the buffer that it would write.
-    fn separate(&mut self) {
-        let mut lives: Vec<Option<BufferId>> = vec![None; self.graph.value_count()];
-        for (_, node) in self.graph.nodes() {
-            let output = node.outputs[0];
-            let own = self.placed[output.0 as usize].as_ref().map(|v| v.buffer);
-            let reads_own = own.is_some() && node.reads().any(|v| lives[v.0 as usize] == own);
-            if reads_own && node.is::<Concat>().is_none() && !self.is_view_in_place(node) {
-                self.placed[output.0 as usize] = None;
-            }
-            lives[output.0 as usize] = match &self.placed[output.0 as usize] {
-                Some(view) => Some(view.buffer),
-                None if is_view(node) => lives[node.inputs[0].0 as usize],
-                None => None,
-            };
-        }
-    }
-
-    /// Whether a node only renames what its input has put in place already.
-    fn is_view_in_place(&self, node: &NodeData) -> bool {
-        let at = |v: Value| self.placed[v.0 as usize].as_ref();
-        let (Some(input), Some(output)) = (at(node.inputs[0]), at(node.outputs[0])) else { return false };
-        undone(self.graph, node, output).is_some_and(|before| before.same_elements(input))
-    }
 }
 
 /// Where the input of a reshape or transpose must be for its result to be at `view`.
@@ -122,14 +96,4 @@ fn undone(graph: &Graph, node: &NodeData, view: &View) -> Option<View> {
     }
     node.is::<Reshape>()?;
     view.reshaped(&graph.ty(node.inputs[0]).shape)
-}
-
-/// Whether the result is, or may be, where the input is.
-fn is_view(node: &NodeData) -> bool {
-    node.is::<Reshape>().is_some()
-        || node.is::<Transpose>().is_some()
-        || node.is::<Slice>().is_some()
-        || node.is::<Restate>().is_some()
-        || node.is::<Broadcast>().is_some()
-        || node.is::<Map>().is_some_and(|m| m.expr.as_identity().is_some())
 }

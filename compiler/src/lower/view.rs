@@ -64,7 +64,7 @@ impl View {
     }
 
     /// The distance between neighbouring pixels of a channels-last value `[batch, spatial…, channels]`, if all its axes
-    /// but the last merge into one and channels lie side by side.
+    /// but the last merge into one, forwards, and channels lie side by side.
     pub fn pixel_stride(&self) -> Option<Dim> {
         let rank = self.shape.len();
         if rank == 0 || !(self.strides[rank - 1].is(1) || self.shape[rank - 1].is(1)) {
@@ -79,7 +79,9 @@ impl View {
             stride.get_or_insert_with(|| self.strides[axis].clone());
             expected = Some(&self.strides[axis] * &self.shape[axis]);
         }
-        Some(stride.unwrap_or_else(|| self.shape[rank - 1].clone()))
+        // A sum without a negative term: strides are products of extents and steps.
+        let forward = |s: &Dim| !s.is(0) && s.sum_of_products().iter().all(|(c, _)| *c > 0);
+        stride.map_or_else(|| Some(self.shape[rank - 1].clone()), |s| forward(&s).then_some(s))
     }
 
     /// With axes permuted: `new[i] = old[perm[i]]`.

@@ -84,7 +84,13 @@ impl Op for Concat {
     }
 
     fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
-        let whole = cx.output(0);
+        let whole = match cx.placed(0) {
+            Some(placed) => {
+                cx.alias(0, placed.clone());
+                placed
+            }
+            None => cx.output(0),
+        };
         let mut before = Dim::ZERO;
         for i in 0..cx.input_count() {
             let input = cx.input(i);

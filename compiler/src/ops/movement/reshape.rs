@@ -56,9 +56,10 @@ impl Op for Reshape {
             cx.alias(0, view);
             return Ok(());
         }
-        if let Some(target) = cx.placed(0).and_then(|placed| placed.reshaped(&input.shape)) {
-            cx.output(0);
+        let placed = cx.placed(0).filter(|p| p.buffer != input.buffer);
+        if let Some((placed, target)) = placed.and_then(|p| p.reshaped(&input.shape).map(|t| (p, t))) {
             cx.copy(&input, &target);
+            cx.alias(0, placed);
             return Ok(());
         }
         let place = cx.dense(0);
