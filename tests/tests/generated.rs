@@ -205,6 +205,8 @@ fn int_functions(dtype: DType) -> Expr {
         }
         let two = b.number(x, 2.0);
         let square = b.binary(Binary::Pow, x, two);
+        let power = b.binary(Binary::Pow, x, y);
+        let total = b.add(total, power);
         b.add(total, square)
     })
 }

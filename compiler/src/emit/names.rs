@@ -40,19 +40,12 @@ impl Names {
 
 /// A name as `snake_case` identifier.
 pub(super) fn snake(name: &str) -> String {
-    let mut words = String::new();
-    let mut previous = '_';
-    for c in name.chars() {
-        let c = if c.is_ascii_alphanumeric() { c } else { '_' };
-        if c.is_ascii_uppercase() && (previous.is_ascii_lowercase() || previous.is_ascii_digit()) {
-            words.push('_');
-        }
-        if c != '_' || !words.ends_with('_') {
-            words.push(c.to_ascii_lowercase());
-        }
-        previous = c;
-    }
-    let mut name = shortened(words.trim_matches('_')).to_owned();
+    identifier(words(name))
+}
+
+/// Words as an identifier.
+pub(super) fn identifier(words: String) -> String {
+    let mut name = shortened(&words).to_owned();
     if name.is_empty() {
         name.push_str("value");
     }
@@ -65,6 +58,29 @@ pub(super) fn snake(name: &str) -> String {
     name
 }
 
+/// The words of a name, small and joined by underscores. Of a path like `/layers/layers.0/attention` parts that the
+/// next part repeats are left out.
+pub(super) fn words(name: &str) -> String {
+    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
+    let said_again = |at: usize| parts.get(at + 1).is_some_and(|next: &&str| next.starts_with(parts[at]));
+    let mut words = String::new();
+    for (_, part) in parts.iter().enumerate().filter(|(at, _)| !said_again(*at)) {
+        words.push('_');
+        let mut previous = '_';
+        for c in part.chars() {
+            let c = if c.is_ascii_alphanumeric() { c } else { '_' };
+            if c.is_ascii_uppercase() && (previous.is_ascii_lowercase() || previous.is_ascii_digit()) {
+                words.push('_');
+            }
+            if c != '_' || !words.ends_with('_') {
+                words.push(c.to_ascii_lowercase());
+            }
+            previous = c;
+        }
+    }
+    words.trim_matches('_').replace("__", "_")
+}
+
 /// A name as `SCREAMING_CASE` identifier.
 pub(super) fn screaming(name: &str) -> String {
     snake(name).to_ascii_uppercase()
@@ -74,7 +90,8 @@ pub(super) fn screaming(name: &str) -> String {
 fn shortened(name: &str) -> &str {
     let Some(cut) = name.len().checked_sub(LONGEST).filter(|cut| *cut > 0) else { return name };
     let tail = &name[cut..];
-    tail.find('_').map_or(tail, |at| &tail[at + 1..])
+    let mut starts = tail.match_indices('_').map(|(at, _)| &tail[at + 1..]);
+    starts.find(|word| word.starts_with(|c: char| c.is_ascii_alphabetic())).unwrap_or(tail)
 }
 
 /// Text from the model as part of a doc comment: one line, nothing that Markdown would take for code or a link.
@@ -93,6 +110,7 @@ mod tests {
         assert_eq!(snake("1x"), "v1x");
         assert_eq!(snake("type"), "type_");
         assert_eq!(snake("π"), "value");
+        assert_eq!(snake("/blocks/blocks.0/blocks.0.1/norm/Mul"), "blocks_0_1_norm_mul");
         let long = "encoder.layers.11.self_attention.output.dense.weight.transposed.again";
         assert_eq!(
             snake(long),

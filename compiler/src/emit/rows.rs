@@ -17,7 +17,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The cost from which on an element is kept rather than computed twice.
+/// The cost from which on an element is kept rather than computed twice: operations, and loads beyond the first.
 const WORTH_KEEPING: usize = 4;
 
 /// The loops of a map with reductions.
@@ -304,7 +304,11 @@ impl Rows<'_> {
             ExprKind::Binary(..) | ExprKind::Compare(..) | ExprKind::Select(..) => 1,
             _ => 0,
         };
-        self.reached(&[id], None).iter().map(price).sum()
+        let nodes = self.reached(&[id], None);
+        let load =
+            |id: &&ExprId| matches!(self.expr.node(**id).kind, ExprKind::Input(_)) && self.facts.varies(**id);
+        let loads = nodes.iter().filter(load).count();
+        nodes.iter().map(price).sum::<usize>() + loads.saturating_sub(1)
     }
 
     fn keep(&mut self, id: ExprId) {

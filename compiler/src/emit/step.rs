@@ -5,7 +5,7 @@
 
 use super::Cx;
 use super::code::{Code, ident};
-use super::names::{Names, plain, snake};
+use super::names::{Names, identifier, plain, words};
 use super::scalar::stored_type;
 use super::{call, copy, map};
 use crate::lir::{Place, Step, StepKind};
@@ -120,7 +120,7 @@ impl Functions {
             body.params.iter().map(|p| format!("{}:{}{}", p.name, p.written, stored_type(p.dtype))).collect();
         let text = format!("{} {symbols:?} {} {}", signature.join(","), body.fallible, body.body);
         let function = *self.by_text.entry(text).or_insert_with(|| {
-            let name = ident(&self.names.unique(&function_name(&step.origins)));
+            let name = ident(&self.names.unique(&function_name(step)));
             self.list.push(Function {
                 name,
                 symbols,
@@ -135,7 +135,9 @@ impl Functions {
         });
         let entry = &mut self.list[function];
         entry.calls += 1;
-        entry.origins.push(origins_text(&step.origins));
+        let origins = origins_text(&step.origins);
+        let copy = matches!(step.kind, StepKind::Copy { .. });
+        entry.origins.push(if copy { format!("Copy for {origins}") } else { origins });
         let node = step.origins.first().map_or_else(|| step.summary.clone(), Origin::to_string);
         Some(StepCall { function, params: body.params, node })
     }
@@ -196,16 +198,19 @@ fn origins_text(origins: &[Origin]) -> String {
 }
 
 /// The name of the first node with the operators of what was fused into it: `conv1_relu`.
-fn function_name(origins: &[Origin]) -> String {
-    let Some(first) = origins.first() else { return "result".to_owned() };
-    let mut name = snake(&first.name);
-    for origin in origins[1..].iter().take(2) {
-        let op = snake(&origin.op);
+fn function_name(step: &Step) -> String {
+    let Some(first) = step.origins.first() else { return "result".to_owned() };
+    let mut name = words(&first.name);
+    if matches!(step.kind, StepKind::Copy { .. }) {
+        return identifier(format!("{name}_copy"));
+    }
+    for origin in step.origins[1..].iter().take(2) {
+        let op = words(&origin.op);
         if !name.ends_with(&op) {
             name = format!("{name}_{op}");
         }
     }
-    name
+    identifier(name)
 }
 
 /// The statement that passes a step its slices. `slot` writes a place of the arena, `outside` a slice of an input or

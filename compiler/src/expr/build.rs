@@ -97,6 +97,9 @@ impl ExprBuilder {
 
     /// Identities that hold bit for bit.
     fn simplify_binary(&self, op: Binary, a: ExprId, b: ExprId) -> Option<ExprId> {
+        if let (Binary::And | Binary::Or, Some(same)) = (op, self.known_truth(op, a, b)) {
+            return Some(same);
+        }
         let is = |id: ExprId, value: f64| self.constant(id).is_some_and(|s| s.as_f64() == value);
         match op {
             Binary::Mul if is(b, 1.0) => Some(a),
@@ -107,6 +110,15 @@ impl ExprBuilder {
             Binary::Add if is(a, 0.0) && !self.dtype(a).is_float() => Some(b),
             _ => None,
         }
+    }
+
+    /// What `and` or `or` is when one side is a constant truth value.
+    fn known_truth(&self, op: Binary, a: ExprId, b: ExprId) -> Option<ExprId> {
+        let choose = |constant: ExprId, other: ExprId| match self.constant(constant) {
+            Some(Scalar::Bool(value)) => Some(if value == (op == Binary::And) { other } else { constant }),
+            _ => None,
+        };
+        choose(a, b).or_else(|| choose(b, a))
     }
 
     /// `a + b`.

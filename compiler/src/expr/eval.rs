@@ -267,6 +267,7 @@ pub fn reduction_identity(op: Reduction, dtype: DType) -> Scalar {
         Reduction::Sum => Scalar::from_i64(dtype, 0),
         Reduction::Prod => Scalar::from_i64(dtype, 1),
         Reduction::Max if dtype == DType::Bool => Scalar::Bool(false),
+        Reduction::Max if dtype == DType::Bool => Scalar::Bool(false),
         Reduction::Max if dtype.is_signed_int() => {
             Scalar::from_i64(dtype, i64::MIN >> (64 - 8 * dtype.size()))
         }
