@@ -52,23 +52,28 @@ pub struct ConvShape {
 impl ConvShape {
     /// Taps of one filter.
     pub const fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.kernel[2]
+        product(1, &self.kernel)
     }
 
     /// Pixels of `x`, over the batch.
     pub const fn input_pixels(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.input[2]
+        product(self.batch, &self.input)
     }
 
     /// Pixels of `y`, over the batch.
     pub const fn output_pixels(&self) -> usize {
-        self.batch * self.output[0] * self.output[1] * self.output[2]
+        product(self.batch, &self.output)
     }
 
     /// Floats of the packed weights.
     pub const fn weights(&self) -> usize {
-        self.taps() * self.channels / self.groups * self.filters
+        self.taps().saturating_mul(self.channels / self.groups).saturating_mul(self.filters)
     }
+}
+
+/// `first` times the extents; more than any slice has where that does not fit a `usize`.
+const fn product(first: usize, extents: &[usize; 3]) -> usize {
+    first.saturating_mul(extents[0]).saturating_mul(extents[1]).saturating_mul(extents[2])
 }
 
 /// How many floats of scratch [`conv_f32`] needs. Does not depend on the processor.
@@ -195,6 +200,12 @@ fn check_extents(
         "groups divide neither"
     );
     assert!(shape.stride.iter().all(|&s| s > 0), "stride is zero");
+    for i in 0..3 {
+        let windows = shape.output[i].max(shape.input[i]).saturating_mul(shape.stride[i]);
+        let window = shape.kernel[i].saturating_mul(shape.dilation[i]);
+        let reach = windows.saturating_add(window).saturating_add(shape.pad_begin[i]);
+        assert!(reach < isize::MAX as usize, "windows reach too far");
+    }
     assert!(x_pixel_stride >= channels && y_pixel_stride >= filters, "pixels overlap");
     assert!(x >= span(shape.input_pixels(), channels, x_pixel_stride), "input is shorter than its extents");
     assert!(y >= span(shape.output_pixels(), filters, y_pixel_stride), "output is shorter than its extents");

@@ -61,7 +61,8 @@ pub(crate) fn clamp(value: f32, lo: f32, hi: f32) -> f32 {
     if value > hi { hi } else { value }
 }
 
-/// The number of elements from the first to the last of `rows` rows of `columns` columns, `stride` apart.
+/// The number of elements from the first to the last of `rows` rows of `columns` columns, `stride` apart; more than any
+/// slice has where that does not fit a `usize`.
 pub(crate) const fn span(rows: usize, columns: usize, stride: usize) -> usize {
-    if rows == 0 || columns == 0 { 0 } else { (rows - 1) * stride + columns }
+    if rows == 0 || columns == 0 { 0 } else { (rows - 1).saturating_mul(stride).saturating_add(columns) }
 }

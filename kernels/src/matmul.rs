@@ -168,7 +168,9 @@ fn check_f32(
     assert!(c.len() >= span(m, n, ldc), "result is shorter than its extents");
     assert!(m <= 1 || ldc >= n, "rows of the result overlap");
     match b {
-        Rhs::Panels(panels) => assert!(panels.len() >= k * n, "packed operand is shorter than its extents"),
+        Rhs::Panels(panels) => {
+            assert!(panels.len() >= k.saturating_mul(n), "packed operand is shorter than its extents")
+        }
         Rhs::Rows(data, ldb) => {
             assert!(data.len() >= span(k, n, *ldb), "right operand is shorter than its extents");
         }
