@@ -53,7 +53,10 @@ pub(super) fn lower(
             Packing::ConvTransposePanels { channels, group_filters: fixed(&w_ty.shape[1]), kernel, groups }
         }
     };
-    let weights = match packed_weights(cx, 1, packing) {
+    let packed = packed_weights(cx, 1, packing);
+    // What is packed at run time is packed in panels.
+    let depthwise = depthwise && packed.is_some();
+    let weights = match packed {
         Some(weights) => weights,
         None => pack_at_run_time(cx, &shape, direction),
     };
