@@ -161,6 +161,17 @@ impl Graph {
         }
     }
 
+    /// Bytes of all constants.
+    pub fn constant_bytes(&self) -> usize {
+        self.values
+            .iter()
+            .map(|v| match &v.def {
+                Def::Const(tensor) => tensor.bytes().len(),
+                Def::Input(_) | Def::Node(..) => 0,
+            })
+            .sum()
+    }
+
     /// The node that computes a value.
     pub fn producer(&self, value: Value) -> Option<&NodeData> {
         match self.value(value).def {

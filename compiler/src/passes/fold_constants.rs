@@ -4,8 +4,9 @@
 //! %2 = Map [mul(in0, in1)](%0, %1)   becomes   const %2, if %0 and %1 are constants
 //! %4 = Map [add(in0, in1)](%3, %1)   becomes   %4 = Map [add(in0, 0.5)](%3), if every element of %1 is 0.5
 //! ```
-//! Folding must not make a second copy of a large weight: a large result is folded only if at least as many bytes of
-//! constants die by it. Maps that return their input unchanged are left out.
+//! Folding must not make a second copy of a weight, nor a dequantised one four times as large: a result that is larger
+//! than the constants that die by it is folded only while all such growth stays below one percent of the model.
+//! Maps that return their input unchanged are left out.
 
 use crate::diag::Diagnostic;
 use crate::expr::ExprBuilder;
@@ -15,8 +16,11 @@ use crate::types::Tensor;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// Results of at most this many bytes are folded whatever they are made of.
-const SMALL_RESULT: usize = 64 << 10;
+/// Bytes by which folding may grow the smallest model.
+const GROWTH_BYTES: usize = 1 << 10;
+
+/// One part in this many of a model's constants is what folding may add to them.
+const GROWTH_PART: usize = 128;
 
 /// Operands of more bytes than this are not read for a small result: that would take long and save little.
 const LARGE_OPERAND: usize = 16 << 20;
@@ -28,8 +32,9 @@ const LARGE_OPERAND: usize = 16 << 20;
 pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
     let uses = graph.use_counts();
     let mut rebuild = Rebuild::new(graph);
+    let mut budget = GROWTH_BYTES + graph.constant_bytes() / GROWTH_PART;
     for (_, node) in graph.nodes() {
-        if let Some(results) = folded(graph, &mut rebuild, node, &uses) {
+        if let Some(results) = folded(graph, &mut rebuild, node, &uses, &mut budget) {
             for (&old, tensor) in node.outputs.iter().zip(results) {
                 let value = rebuild.new.add_const(tensor);
                 rebuild.set(old, value);
@@ -42,7 +47,13 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
 }
 
 /// The results of a node whose inputs are constants, if they are worth having.
-fn folded(graph: &Graph, rebuild: &mut Rebuild<'_>, node: &NodeData, uses: &[usize]) -> Option<Vec<Tensor>> {
+fn folded(
+    graph: &Graph,
+    rebuild: &mut Rebuild<'_>,
+    node: &NodeData,
+    uses: &[usize],
+    budget: &mut usize,
+) -> Option<Vec<Tensor>> {
     if node.epilogue.is_some() || node.inputs.is_empty() {
         return None;
     }
@@ -63,8 +74,13 @@ fn folded(graph: &Graph, rebuild: &mut Rebuild<'_>, node: &NodeData, uses: &[usi
         operand_bytes += tensor.bytes().len();
         dying_bytes += if uses[old.0 as usize] == reads { tensor.bytes().len() } else { 0 };
     }
-    let small = result_bytes <= SMALL_RESULT && operand_bytes <= LARGE_OPERAND;
-    if small || result_bytes <= dying_bytes { node.op.eval(&operands) } else { None }
+    let growth = result_bytes.saturating_sub(dying_bytes);
+    if growth > *budget || growth > 0 && operand_bytes > LARGE_OPERAND {
+        return None;
+    }
+    let results = node.op.eval(&operands)?;
+    *budget -= growth;
+    Some(results)
 }
 
 /// One tensor for each different value, in ascending order of values.

@@ -104,10 +104,9 @@ fn pooling_of_all_pixels_stays_channels_last() {
             %2: f32[1,4,4,3] = Transpose { perm: [0, 2, 3, 1] }(%0)
             %3: f32[1,4,4,3] = Conv { window: Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], begin: [0, 0], end: [0, 0] }, groups: 1 }(%2, %1)
             %4: f32[1,1,1,3] = Reduce { op: Sum, axes: [1, 2] }(%3)
-            %5: f32[1,3,1,1] = Reshape { shape: [1, 3, 1, 1] }(%4)
-            %6: f32[1,3,1,1] = Map [div(in0, 16.0)] over [1, 3, 1, 1](%5)
-            %7: f32[1,3] = Reshape { shape: [1, 3] }(%6)
-            output %7 "y"
+            %5: f32[1,1,1,3] = Map [div(in0, 16.0)] over [1, 1, 1, 3](%4)
+            %6: f32[1,3] = Reshape { shape: [1, 3] }(%5)
+            output %6 "y"
         "#]],
     );
 }
