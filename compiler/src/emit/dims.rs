@@ -201,8 +201,10 @@ mod tests {
         assert_eq!(size(&(&n - &one)), "n_dim.saturating_sub(1)");
         assert_eq!(size(&(&seq + &one).div_floor(&two)), "(seq+1)/2");
         assert_eq!(size(&seq.div_ceil(&two)), "seq.div_ceil(2)");
-        let half = &(&n - &Dim::from(3_i64)).div_floor(&two) + &two;
-        assert_eq!(size(&half), "(isize::div_euclid(n_dim.cast_signed()-3,2)+2).cast_unsigned()");
+        assert_eq!(size(&(&(&n - &Dim::from(3_i64)).div_floor(&two) + &two)), "(n_dim+1)/2");
+        let half = &(&seq - &n).div_floor(&two) + &Dim::from(8_i64);
+        let signed = "(isize::div_euclid(seq.cast_signed()-n_dim.cast_signed(),2)+8).cast_unsigned()";
+        assert_eq!(size(&half), signed);
         assert_eq!(size(&seq.minimum(&two)), "usize::min(seq,2)");
         assert_eq!(dims.signed(&-&seq).tokens.to_string(), "- seq . cast_signed ()");
         assert_eq!(dims.take_used().len(), 2);

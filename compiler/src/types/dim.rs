@@ -171,7 +171,39 @@ impl Dim {
         match (self, divisor) {
             (_, Dim::Fixed(0)) => Dim::ZERO,
             (Dim::Fixed(a), Dim::Fixed(b)) => Dim::Fixed(floor_div(*a, *b)),
+            (_, Dim::Fixed(b)) if *b > 0 => self.div_floor_fixed(*b),
             _ => Dim::atom(Atom::Div(self.clone(), divisor.clone())),
+        }
+    }
+
+    /// Floor division by a positive number: whole multiples of it come out of the quotient, so that
+    /// `floor((h - 2) / 2) + 1` and `floor(h / 2)` are one dimension, and quotients of quotients are one quotient.
+    fn div_floor_fixed(&self, divisor: i64) -> Dim {
+        let (mut whole, mut rest) = (BTreeMap::new(), BTreeMap::new());
+        for (monomial, c) in self.terms() {
+            // Only the constant leaves a remainder: 3 h / 2 and the ceiling -(-h / 2) read best as they are.
+            let q = if monomial.is_empty() || c % divisor == 0 { c.div_euclid(divisor) } else { 0 };
+            rest.insert(monomial.clone(), c - q * divisor);
+            whole.insert(monomial, q);
+        }
+        let (whole, rest) = (Dim::from_terms(whole), Dim::from_terms(rest));
+        let quotient = match rest.as_quotient() {
+            Some((a, b)) if b.checked_mul(divisor).is_some() => a.div_floor(&Dim::Fixed(b * divisor)),
+            _ => match rest.as_i64() {
+                Some(r) => Dim::Fixed(floor_div(r, divisor)),
+                None => Dim::atom(Atom::Div(rest, Dim::Fixed(divisor))),
+            },
+        };
+        &whole + &quotient
+    }
+
+    /// Numerator and positive divisor, if this is nothing but a quotient.
+    fn as_quotient(&self) -> Option<(&Dim, i64)> {
+        let Dim::Sum(terms) = self else { return None };
+        let (monomial, coefficient) = terms.iter().next()?;
+        match &monomial[..] {
+            [Atom::Div(a, Dim::Fixed(b))] if terms.len() == 1 && *coefficient == 1 && *b > 0 => Some((a, *b)),
+            _ => None,
         }
     }
 
@@ -451,6 +483,17 @@ mod tests {
         let half_up = (&sym("a") + &Dim::ONE).div_floor(&Dim::from(2_i64));
         assert_eq!(half_up.range(&symbols), Some(Range { lo: 1, hi: 5 }));
         assert_eq!(half_up.eval(&|_| Some(4)), Some(2));
+        let h = sym("h");
+        let (two, three) = (Dim::from(2_i64), Dim::from(3_i64));
+        let halved = &(&h - &two).div_floor(&two) + &Dim::ONE;
+        assert_eq!(halved, h.div_floor(&two));
+        assert_eq!(halved.div_floor(&three), h.div_floor(&Dim::from(6_i64)));
+        for value in -9..9 {
+            for k in [-5, -1, 3, 7] {
+                let d = (&(&h * &Dim::from(k)) + &three).div_floor(&two).div_floor(&two);
+                assert_eq!(d.eval(&|_| Some(value)), Some((value * k + 3).div_euclid(4)), "{d} at {value}");
+            }
+        }
         assert_eq!(Dim::from(-7_i64).div_floor(&Dim::from(2_i64)), Dim::from(-4_i64));
         assert_eq!(Dim::from(7_i64).div_ceil(&Dim::from(2_i64)), Dim::from(4_i64));
     }
