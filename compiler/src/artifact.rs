@@ -2,6 +2,8 @@
 
 mod render;
 
+pub use render::Face;
+
 use crate::report::Report;
 use proc_macro2::TokenStream;
 

@@ -1,8 +1,10 @@
 //! The arguments of `onnx_model!` and their places in the user's source.
 
+use ingrain_compiler::artifact::Face;
 use ingrain_compiler::diag::{Code, Diagnostic};
 use ingrain_compiler::{DimBinding, Options};
 use proc_macro2::Span;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, Ident, LitInt, LitStr, Result, Token, Visibility, braced};
@@ -17,8 +19,7 @@ pub(crate) struct Arguments {
 
 /// One model.
 pub(crate) struct Model {
-    pub(crate) attributes: Vec<Attribute>,
-    pub(crate) visibility: Visibility,
+    pub(crate) face: Face,
     pub(crate) name: Ident,
     pub(crate) path: LitStr,
     dims: Vec<Dim>,
@@ -64,12 +65,17 @@ impl Parse for Arguments {
 impl Parse for Model {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let attributes = input.call(Attribute::parse_outer)?;
-        let visibility = input.parse()?;
+        let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let face = Face {
+            conditions: quote!(#(#conditions)*),
+            attributes: quote!(#(#attributes)*),
+            visibility: input.parse::<Visibility>()?.into_token_stream(),
+        };
         input.parse::<Token![mod]>()?;
         let name = input.parse()?;
         input.parse::<Token![=]>()?;
         let path = input.parse()?;
-        let mut model = Model { attributes, visibility, name, path, dims: Vec::new() };
+        let mut model = Model { face, name, path, dims: Vec::new() };
         if input.peek(syn::token::Brace) {
             let options;
             braced!(options in input);

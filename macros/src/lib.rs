@@ -4,11 +4,12 @@
 mod arguments;
 
 use arguments::{Arguments, Model};
+use ingrain_compiler::artifact::Face;
 use ingrain_compiler::diag::Diagnostics;
 use ingrain_compiler::tracked::{FilesRead, open};
 use ingrain_compiler::{ModelSource, Options};
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 use std::path::{Path, PathBuf};
 
 /// Compiles ONNX models into modules of this crate.
@@ -69,13 +70,10 @@ fn expand(models: &[Model]) -> syn::Result<TokenStream> {
         syn::Error::new(Span::call_site(), message)
     })?;
 
-    let weights = artifact.weights(&artifact.blob_source(&blob));
-    let modules = artifact.modules.iter().zip(models).map(|(module, model)| {
-        let attributes = &model.attributes;
-        module.tokens(&quote!(#(#attributes)*), &model.visibility.to_token_stream())
-    });
+    let faces: Vec<Face> = models.iter().map(|model| model.face.clone()).collect();
+    let modules = artifact.tokens(&artifact.blob_source(&blob), &faces);
     let dependencies = files.iter().flat_map(|(path, read)| depend(path, read));
-    Ok(quote!(#weights #(#modules)* #(#dependencies)*))
+    Ok(quote!(#modules #(#dependencies)*))
 }
 
 /// Items that make rustc compile again when a file changes.

@@ -2,7 +2,7 @@
 
 use crate::artifact::{Artifact, BlobSource, Module};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use std::fs;
 use std::io;
@@ -11,7 +11,49 @@ use std::path::{Path, PathBuf};
 /// Bytes from which on a blob is left to the linker. rustc holds an included file in memory several times.
 const LARGE_BLOB: usize = 1 << 20;
 
+/// What the user says about a module.
+#[derive(Clone, Debug, Default)]
+pub struct Face {
+    /// Its outer attributes.
+    pub attributes: TokenStream,
+    /// Those of them that decide whether it exists, `#[cfg(…)]`.
+    pub conditions: TokenStream,
+    /// Its visibility, empty or such as `pub`.
+    pub visibility: TokenStream,
+}
+
 impl Artifact {
+    /// The modules, one for each face, as items that may stand in any scope.
+    ///
+    /// The modules and their blob are in a module of their own, so that several artifacts fit into one scope.
+    pub fn tokens(&self, blob: &BlobSource, faces: &[Face]) -> TokenStream {
+        let Some(first) = self.modules.first() else { return TokenStream::new() };
+        let bundle = format_ident!("ingrain_{}", first.name.trim_start_matches("r#"));
+        let weights = self.weights(blob);
+        let mut modules = TokenStream::new();
+        let mut exports = TokenStream::new();
+        for (module, face) in self.modules.iter().zip(faces) {
+            let (name, Face { attributes, conditions, visibility }) = (module.ident(), face);
+            modules.extend(module.tokens(attributes));
+            exports.extend(quote! {
+                #conditions
+                #[allow(unused_imports, reason = "generated code; a binary may use a model in tests only")]
+                #visibility use #bundle::#name;
+            });
+        }
+        quote! {
+            #[allow(
+                dead_code, unreachable_pub, clippy::all, clippy::pedantic,
+                reason = "generated code; an application uses the part of it that it needs"
+            )]
+            mod #bundle {
+                #weights
+                #modules
+            }
+            #exports
+        }
+    }
+
     /// The blob as the item `WEIGHTS`, to stand beside the modules.
     pub fn weights(&self, source: &BlobSource) -> TokenStream {
         let value = match source {
@@ -31,9 +73,8 @@ impl Artifact {
     /// # Errors
     /// If the modules are not valid Rust, a defect of the compiler.
     pub fn source(&self, blob: &BlobSource) -> Result<String, Diagnostics> {
-        let weights = self.weights(blob);
-        let modules = self.modules.iter().map(|module| module.tokens(&TokenStream::new(), &quote!(pub)));
-        let file = syn::parse2(quote!(#weights #(#modules)*)).map_err(|error| {
+        let faces = vec![Face { visibility: quote!(pub), ..Face::default() }; self.modules.len()];
+        let file = syn::parse2(self.tokens(blob, &faces)).map_err(|error| {
             let names: Vec<&str> = self.modules.iter().map(|module| module.name.as_str()).collect();
             let mut diagnostics = Diagnostics::new(names.join(", "));
             diagnostics
@@ -83,18 +124,20 @@ impl Artifact {
 }
 
 impl Module {
-    /// The module as an item with these attributes and this visibility.
-    pub fn tokens(&self, attributes: &TokenStream, visibility: &TokenStream) -> TokenStream {
-        let name = format_ident!("{}", self.name);
+    fn ident(&self) -> Ident {
+        match self.name.strip_prefix("r#") {
+            Some(name) => Ident::new_raw(name, Span::call_site()),
+            None => Ident::new(&self.name, Span::call_site()),
+        }
+    }
+
+    fn tokens(&self, attributes: &TokenStream) -> TokenStream {
+        let name = self.ident();
         let doc = self.doc.lines().map(|line| format!(" {line}"));
         let items = &self.items;
         quote! {
             #attributes
-            #[allow(
-                dead_code, unreachable_pub, clippy::all, clippy::pedantic,
-                reason = "generated code; an application uses the part of it that it needs"
-            )]
-            #visibility mod #name {
+            pub mod #name {
                 #(#![doc = #doc])*
                 #items
             }
@@ -126,8 +169,7 @@ mod tests {
     fn a_source_file_can_be_included() {
         let source = artifact(&[1]).source(&BlobSource::Include("00ff.blob".to_owned())).unwrap();
         let body = source.split_once("\n\n").unwrap().1;
-        expect_test::expect![[r#"
-            const WEIGHTS: ::ingrain::Blob = ::ingrain::include_blob!("00ff.blob");
+        expect_test::expect![[r##"
             #[allow(
                 dead_code,
                 unreachable_pub,
@@ -135,11 +177,19 @@ mod tests {
                 clippy::pedantic,
                 reason = "generated code; an application uses the part of it that it needs"
             )]
-            pub mod tiny {
-                //! Compiled from tiny.onnx.
-                pub const CONTEXT_BYTES: usize = 64;
+            mod ingrain_tiny {
+                const WEIGHTS: ::ingrain::Blob = ::ingrain::include_blob!("00ff.blob");
+                pub mod tiny {
+                    //! Compiled from tiny.onnx.
+                    pub const CONTEXT_BYTES: usize = 64;
+                }
             }
-        "#]]
+            #[allow(
+                unused_imports,
+                reason = "generated code; a binary may use a model in tests only"
+            )]
+            pub use ingrain_tiny::tiny;
+        "##]]
         .assert_eq(body);
     }
 
