@@ -106,7 +106,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let progress = Progress::new("compiling");
     let outcomes = suite::run(&cache, &cases, settings, &|text| progress.say(text));
     drop(progress);
-    let outcomes = outcomes.map_err(|e| format!("{e}"))?;
+    let outcomes = outcomes?;
     let passed = outcomes.iter().filter(|o| o.reason == Reason::Passed).count();
     let failed = outcomes.len() - passed;
     if args.json {

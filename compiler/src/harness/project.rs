@@ -82,8 +82,8 @@ pub struct Builder<'a> {
 
 /// Time limit of one run of cargo.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
-/// Bytes of programs that the cache keeps.
-const KEPT_BYTES: u64 = 12 << 30;
+/// How much the cache keeps of programs, inputs of benches, and what processes that were killed left behind.
+const KEPT_BYTES: [(&str, u64); 3] = [("bin", 8 << 30), ("bench", 2 << 30), ("tmp", 1 << 30)];
 
 impl<'a> Builder<'a> {
     /// A builder with this profile that tells `progress` what it does.
@@ -158,7 +158,9 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        self.cache.prune("bin", KEPT_BYTES);
+        for (folder, bytes) in KEPT_BYTES {
+            self.cache.prune(folder, bytes);
+        }
         Ok(results.into_iter().map(|r| r.unwrap_or_else(|| Err("not built".to_owned()))).collect())
     }
 
