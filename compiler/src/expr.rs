@@ -8,6 +8,7 @@
 //! Half-precision values are computed in f32 and rounded where they are cast or stored.
 
 mod build;
+mod check;
 mod eval;
 mod print;
 mod rewrite;

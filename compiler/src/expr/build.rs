@@ -91,6 +91,12 @@ impl ExprBuilder {
         if let Some(same) = self.simplify_binary(op, a, b) {
             return same;
         }
+        if op == Binary::Div
+            && let Some(factor) = self.constant(b).and_then(exact_reciprocal)
+        {
+            let factor = self.scalar(factor);
+            return self.mul(a, factor);
+        }
         let dtype = self.dtype(a);
         self.node(ExprKind::Binary(op, a, b), dtype)
     }
@@ -210,4 +216,11 @@ impl ExprBuilder {
         }
         new[expr.output().0 as usize]
     }
+}
+
+/// `1 / x` for powers of two of moderate size, with which multiplying gives the same bits as dividing by `x`.
+fn exact_reciprocal(x: Scalar) -> Option<Scalar> {
+    let Scalar::Float(dtype, value) = x else { return None };
+    let power = value.to_bits().trailing_zeros() >= 52 && (1.0 / 1024.0..=1024.0).contains(&value.abs());
+    power.then(|| Scalar::from_f64(dtype, 1.0 / value))
 }

@@ -74,6 +74,11 @@ impl Op for Map {
                 .help("all inputs of an arithmetic operator must have one element type; insert a Cast"));
             }
         }
+        // Constants in the expression have no input whose type could be wrong.
+        if let Some((a, b)) = self.expr.mixed_types() {
+            return Err(Diagnostic::new(Code::BadInput, format!("elements of types {a} and {b} meet"))
+                .help("all inputs of an arithmetic operator must have one element type; insert a Cast"));
+        }
         Ok(vec![TensorType::new(self.expr.dtype(), self.output_shape())])
     }
 

@@ -83,7 +83,7 @@ fn a_normalisation_in_pieces_is_one_row_map() {
             input %1 "z": f32[4,8]
             input %2 "s": f32[8]
             input %3 "b": f32[8]
-            %4: f32[4,8] = Rows [let t2 = add(in0, in1); let t6 = sub(t2, div(row_sum(t2), 8.0)); add(mul(div(t6, sqrt(add(div(row_sum(mul(t6, t6)), 8.0), 9.999999747378752e-6))), in2), in3)] over [4, 8] rows 1(%0, %1, %2, %3)
+            %4: f32[4,8] = Rows [let t2 = add(in0, in1); let t6 = sub(t2, mul(row_sum(t2), 0.125)); add(mul(div(t6, sqrt(add(mul(row_sum(mul(t6, t6)), 0.125), 9.999999747378752e-6))), in2), in3)] over [4, 8] rows 1(%0, %1, %2, %3)
             output %4 "y"
         "#]],
     );
@@ -104,7 +104,7 @@ fn pooling_of_all_pixels_stays_channels_last() {
             %2: f32[1,4,4,3] = Transpose { perm: [0, 2, 3, 1] }(%0)
             %3: f32[1,4,4,3] = Conv { window: Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], begin: [0, 0], end: [0, 0] }, groups: 1 }(%2, %1)
             %4: f32[1,1,1,3] = Reduce { op: Sum, axes: [1, 2] }(%3)
-            %5: f32[1,1,1,3] = Map [div(in0, 16.0)] over [1, 1, 1, 3](%4)
+            %5: f32[1,1,1,3] = Map [mul(in0, 0.0625)] over [1, 1, 1, 3](%4)
             %6: f32[1,3] = Reshape { shape: [1, 3] }(%5)
             output %6 "y"
         "#]],

@@ -311,3 +311,19 @@ fn wrong_types() {
     "#]]
     .assert_eq(&all_errors_of(&models.each_ref().map(String::as_str)));
 }
+
+#[test]
+fn constants_of_another_type_are_refused() {
+    let models =
+        ["g (float[1,2] x, float[2,2] w) => (float[] r) <double[2] c = {1, 1}> { r = Gemm(x, w, c) }"];
+    expect![[r#"
+        error[E008]: elements of types f32 and f64 meet
+          --> test: node 0 "r" (Gemm)
+           = input 0: "x" f32[1,2]
+           = input 1: "w" f32[2,2]
+           = input 2: "c" f64[2]
+           = opset 21
+           = help: all inputs of an arithmetic operator must have one element type; insert a Cast
+    "#]]
+    .assert_eq(&all_errors_of(&models));
+}
