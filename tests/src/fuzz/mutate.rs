@@ -65,7 +65,7 @@ pub fn bytes(bytes: &mut Vec<u8>, random: &mut Random) {
         match random.below(6) {
             0 => bytes.truncate(at),
             1 => drop(bytes.remove(at)),
-            2 => bytes.insert(at, random.next().to_le_bytes()[0]),
+            2 => bytes.insert(at, random.number().to_le_bytes()[0]),
             3 => bytes[at] = *random.pick(&[0, 1, 0x7f, 0x80, 0xff]),
             4 => {
                 let end = (at + random.below(16)).min(bytes.len());
@@ -321,7 +321,7 @@ fn fill(tensor: &mut TensorProto, random: &mut Random) {
     let mut raw = vec![0; len];
     if random.one_in(2) {
         for chunk in raw.chunks_mut(size) {
-            chunk[0] = random.next().to_le_bytes()[0] & 7;
+            chunk[0] = random.number().to_le_bytes()[0] & 7;
         }
     }
     *tensor = TensorProto {
