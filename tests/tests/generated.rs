@@ -20,7 +20,7 @@ fn numbers(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
             state ^= state << 17;
             let x = (state % 4096) as f64 / 512.0 - 4.0;
             match dtype {
-                DType::Bool => Scalar::Bool(state % 3 == 0),
+                DType::Bool => Scalar::Bool(state.is_multiple_of(3)),
                 d if d.is_float() => Scalar::from_f64(d, x),
                 d if d.is_signed_int() => Scalar::from_i64(d, (state % 41) as i64 - 20),
                 d => Scalar::from_i64(d, (state % 41) as i64),
