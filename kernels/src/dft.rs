@@ -1,9 +1,15 @@
 //! The discrete Fourier transform and the short-time transform, of any length.
 //!
+//! DFT computes in f64, so that what cancels is zero in every element type; STFT, which runs over whole recordings,
+//! computes in f32.
+//!
 //! A mixed-radix Stockham transform: the length is split into factors of 4, 2 and odd primes, so the cost per element
 //! is the sum of the factors. Twiddle factors are rounded from f64.
 
 use core::f64::consts::TAU;
+use core::ops::{Add, AddAssign, Mul, Neg, Sub};
+
+use crate::element::Number;
 
 #[cfg(test)]
 mod tests;
@@ -31,9 +37,30 @@ impl Dft {
         if self.onesided && self.inverse { 1 } else { 2 }
     }
 
-    /// How many floats of scratch a transform needs.
+    /// How many numbers of scratch a transform needs.
     pub const fn scratch(&self) -> usize {
         6 * self.length
+    }
+}
+
+/// What transforms are computed in.
+trait Real:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Neg<Output = Self> + AddAssign
+{
+    fn of(value: f64) -> Self;
+}
+
+impl Real for f32 {
+    #[inline(always)]
+    fn of(value: f64) -> f32 {
+        value as f32
+    }
+}
+
+impl Real for f64 {
+    #[inline(always)]
+    fn of(value: f64) -> f64 {
+        value
     }
 }
 
@@ -43,15 +70,15 @@ impl Dft {
 /// # Panics
 /// If a slice does not have its extents, or `scratch` is shorter than [`Dft::scratch`].
 #[allow(clippy::too_many_arguments, reason = "two tensors with their extents and scratch")]
-pub fn dft(
+pub fn dft<T: Number>(
     kind: &Dft,
     outer: usize,
     n: usize,
     inner: usize,
     components: usize,
-    x: &[f32],
-    y: &mut [f32],
-    scratch: &mut [f32],
+    x: &[T],
+    y: &mut [T],
+    scratch: &mut [f64],
 ) {
     assert!(
         (1..=2).contains(&components)
@@ -64,11 +91,15 @@ pub fn dft(
         for i in 0..inner {
             let at = |k: usize| ((o * n + k) * inner + i) * components;
             let used = n.min(kind.length);
-            plan.load(used, |k| (x[at(k)], if components == 2 { x[at(k) + 1] } else { 0.0 }));
+            plan.load(used, |k| {
+                (x[at(k)].to_f64(), if components == 2 { x[at(k) + 1].to_f64() } else { 0.0 })
+            });
             plan.run();
             for k in 0..kind.output() {
                 let to = ((o * kind.output() + k) * inner + i) * kind.components();
-                plan.store(k, &mut y[to..to + kind.components()]);
+                for (component, y) in y[to..to + kind.components()].iter_mut().enumerate() {
+                    *y = T::from_f64(plan.element(k, component));
+                }
             }
         }
     }
@@ -116,59 +147,60 @@ pub fn stft(
             plan.run();
             for k in 0..kind.output() {
                 let to = ((b * frames + frame) * kind.output() + k) * 2;
-                plan.store(k, &mut y[to..to + 2]);
+                y[to] = plan.element(k, 0);
+                y[to + 1] = plan.element(k, 1);
             }
         }
     }
 }
 
 /// The scratch of one transform: the roots of unity and two signals, each as a real and an imaginary half.
-struct Plan<'a> {
+struct Plan<'a, R> {
     kind: Dft,
-    roots: &'a [f32],
-    signal: &'a mut [f32],
-    other: &'a mut [f32],
+    roots: &'a [R],
+    signal: &'a mut [R],
+    other: &'a mut [R],
 }
 
-impl<'a> Plan<'a> {
-    fn new(kind: &Dft, scratch: &'a mut [f32]) -> Self {
+impl<'a, R: Real> Plan<'a, R> {
+    fn new(kind: &Dft, scratch: &'a mut [R]) -> Self {
         let n = kind.length;
         let (roots, rest) = scratch[..kind.scratch()].split_at_mut(2 * n);
         let (cosines, sines) = roots.split_at_mut(n);
         let turn = if kind.inverse { TAU } else { -TAU };
         for (k, (cosine, sine)) in cosines.iter_mut().zip(sines).enumerate() {
             let angle = turn * k as f64 / n as f64;
-            *cosine = libm::cos(angle) as f32;
-            *sine = libm::sin(angle) as f32;
+            *cosine = R::of(libm::cos(angle));
+            *sine = R::of(libm::sin(angle));
         }
         let (signal, other) = rest.split_at_mut(2 * n);
         Plan { kind: *kind, roots, signal, other }
     }
 
     /// Takes the first `count` elements; the rest is zero, or what makes an inverse one-sided signal real.
-    fn load(&mut self, count: usize, element: impl Fn(usize) -> (f32, f32)) {
+    fn load(&mut self, count: usize, element: impl Fn(usize) -> (R, R)) {
         let n = self.kind.length;
         let (re, im) = self.signal.split_at_mut(n);
-        re.fill(0.0);
-        im.fill(0.0);
+        re.fill(R::of(0.0));
+        im.fill(R::of(0.0));
         let half = n / 2 + 1;
         let mirrored = self.kind.inverse && self.kind.onesided;
         for k in 0..if mirrored { count.min(half) } else { count } {
             (re[k], im[k]) = element(k);
             if mirrored && (k == 0 || 2 * k == n) {
-                im[k] = 0.0;
+                im[k] = R::of(0.0);
             } else if mirrored {
                 (re[n - k], im[n - k]) = (re[k], -im[k]);
             }
         }
     }
 
-    fn store(&self, k: usize, y: &mut [f32]) {
+    /// The real part of element `k` of the result, or (component 1) the imaginary one.
+    #[inline(always)]
+    fn element(&self, k: usize, component: usize) -> R {
         let n = self.kind.length;
-        let scale = if self.kind.inverse { 1.0 / n as f32 } else { 1.0 };
-        for (y, &value) in y.iter_mut().zip(self.signal[k..].iter().step_by(n)) {
-            *y = value * scale;
-        }
+        let scale = if self.kind.inverse { 1.0 / n as f64 } else { 1.0 };
+        self.signal[component * n + k] * R::of(scale)
     }
 
     fn run(&mut self) {
@@ -194,7 +226,7 @@ impl<'a> Plan<'a> {
 
     /// The root `numerator / n` of a turn.
     #[inline(always)]
-    fn root(&self, numerator: usize) -> (f32, f32) {
+    fn root(&self, numerator: usize) -> (R, R) {
         let n = self.kind.length;
         (self.roots[numerator % n], self.roots[n + numerator % n])
     }
@@ -226,7 +258,7 @@ impl<'a> Plan<'a> {
     fn stage_4(&mut self, left: usize, stride: usize) {
         let n = self.kind.length;
         let quarter = left / 4;
-        let turn = if self.kind.inverse { -1.0 } else { 1.0 };
+        let turn = R::of(if self.kind.inverse { -1.0 } else { 1.0 });
         for p in 0..quarter {
             let roots = [self.root(p * stride), self.root(2 * p * stride), self.root(3 * p * stride)];
             let (re, im) = self.signal.split_at(n);
@@ -264,8 +296,8 @@ impl<'a> Plan<'a> {
         for p in 0..part {
             for k in 0..radix {
                 let to = stride * (radix * p + k);
-                self.other[to..to + stride].fill(0.0);
-                self.other[n + to..n + to + stride].fill(0.0);
+                self.other[to..to + stride].fill(R::of(0.0));
+                self.other[n + to..n + to + stride].fill(R::of(0.0));
                 for j in 0..radix {
                     let (c, s) = self.root(p * k * stride + (j * k % radix) * (n / radix));
                     let from = stride * (p + part * j);

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::host::{elements, tensor};
+use super::host::{elements, tensor, with_type};
 use super::{NodeCx, OpDef, shape};
 use crate::diag::{Code, Diagnostic, Reported};
 use crate::ir::{Fact, Op, Value};
@@ -76,18 +76,20 @@ impl Transform {
         Arg::Ref(Box::new(Arg::Struct("dft::Dft", fields)))
     }
 
-    fn scratch(&self, cx: &mut LowerCx<'_>) -> Arg {
-        Arg::Write("scratch", cx.scratch(DType::F32, &self.length * &Dim::from(6_i64)))
+    fn scratch(&self, cx: &mut LowerCx<'_>, dtype: DType) -> Arg {
+        Arg::Write("scratch", cx.scratch(dtype, &self.length * &Dim::from(6_i64)))
     }
 }
 
 /// The number of components of a signal's elements: its last extent.
 fn components(ty: &TensorType) -> Result<usize, Diagnostic> {
     let last = ty.shape.last().and_then(Dim::as_usize).filter(|c| (1..=2).contains(c));
-    last.filter(|_| ty.dtype == DType::F32).ok_or_else(|| {
+    last.filter(|_| ty.dtype.is_float()).ok_or_else(|| {
         Diagnostic::new(
             Code::BadInput,
-            format!("{ty} is not a signal: its last axis must hold 1 real or 2 complex components"),
+            format!(
+                "{ty} is not a signal: its last axis must hold 1 real or 2 complex floating-point components"
+            ),
         )
     })
 }
@@ -129,7 +131,7 @@ impl Op for Dft {
             let message = format!("a transform of length {}", self.transform.length);
             return Err(Diagnostic::new(Code::BadInput, message));
         }
-        Ok(vec![TensorType::new(DType::F32, self.output_shape(ty))])
+        Ok(vec![TensorType::new(ty.dtype, self.output_shape(ty))])
     }
 
     fn eval(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
@@ -139,10 +141,13 @@ impl Op for Dft {
             self.output_shape(&x.ty()).iter().map(Dim::as_usize).collect::<Option<_>>()?;
         let (last, between) = x.shape()[self.axis + 1..].split_last()?;
         let (outer, inner) = (x.shape()[..self.axis].iter().product(), between.iter().product());
-        let mut y = vec![0.0; shape.iter().product()];
         let mut scratch = vec![0.0; kind.scratch()];
-        dft::dft(&kind, outer, x.shape()[self.axis], inner, *last, &elements(x), &mut y, &mut scratch);
-        Some(vec![tensor(DType::F32, shape, &y)?])
+        let n = x.shape()[self.axis];
+        with_type!(x.dtype(), T => {
+            let mut y = vec![T::default(); shape.iter().product()];
+            dft::dft(&kind, outer, n, inner, *last, &elements::<T>(x), &mut y, &mut scratch);
+            Some(vec![tensor(x.dtype(), shape, &y)?])
+        })
     }
 
     fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
@@ -156,7 +161,7 @@ impl Op for Dft {
             Arg::Size(shape[last].clone()),
             Arg::Read("x", cx.dense(0)),
             Arg::Write("y", cx.dense_output(0)),
-            self.transform.scratch(cx),
+            self.transform.scratch(cx, DType::F64),
         ];
         cx.call("dft::dft", args, Dim::ZERO);
         Ok(())
@@ -188,8 +193,8 @@ impl Op for Stft {
         let length = &self.transform.length;
         let signal = components(x)?;
         let fault = |message: String| Err(Diagnostic::new(Code::BadInput, message));
-        if x.rank() != 3 {
-            return fault(format!("{x} is not [batch, samples, components]"));
+        if x.rank() != 3 || x.dtype != DType::F32 {
+            return fault(format!("{x} is not an f32 signal [batch, samples, components]"));
         }
         if self.transform.onesided && signal == 2 {
             return fault(format!("{x} is complex, which `onesided` cannot show"));
@@ -233,7 +238,7 @@ impl Op for Stft {
             Arg::Read("x", cx.dense(0)),
             Arg::Read("window", cx.dense(1)),
             Arg::Write("y", cx.dense_output(0)),
-            self.transform.scratch(cx),
+            self.transform.scratch(cx, DType::F32),
         ];
         cx.call("dft::stft", args, Dim::ZERO);
         Ok(())
@@ -272,10 +277,7 @@ fn build_dft(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         None if inverse && onesided => &(&extent - &Dim::ONE) * &Dim::from(2_i64),
         None => extent,
     };
-    let dtype = cx.dtype(x);
-    let x = cx.cast(x, DType::F32)?;
-    let y = cx.add(Dft { axis, transform: Transform { length, inverse, onesided } }, &[x])?;
-    Ok(vec![cx.cast(y, dtype)?])
+    Ok(vec![cx.add(Dft { axis, transform: Transform { length, inverse, onesided } }, &[x])?])
 }
 
 /// STFT.

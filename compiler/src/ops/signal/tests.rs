@@ -36,7 +36,7 @@ fn what_does_not_fit_is_refused() {
         "g (int64 bands) => (float[] r) <int64 n = {8}, float f = {0}> { r = MelWeightMatrix(bands, n, n, f, f) }",
     ]);
     expect![[r#"
-        error[E008]: f32[1,4,3] is not a signal: its last axis must hold 1 real or 2 complex components
+        error[E008]: f32[1,4,3] is not a signal: its last axis must hold 1 real or 2 complex floating-point components
           --> test: node 0 "r" (DFT)
            = input 0: "x" f32[1,4,3]
            = opset 21
