@@ -3,7 +3,13 @@
 //! The level is detected once (feature `std`) or taken from the compile-time target features. A kernel picks its
 //! instruction set per call from [`level`]; generated loops run inside [`vectorize`].
 
+#[cfg(test)]
+mod testing;
+
 use core::sync::atomic::{AtomicU8, Ordering};
+
+#[cfg(test)]
+pub(crate) use testing::on_every_level;
 
 /// The instruction sets that kernels distinguish, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +28,10 @@ static LEVEL: AtomicU8 = AtomicU8::new(0);
 /// The best level of this processor.
 #[inline]
 pub fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = testing::forced() {
+        return level;
+    }
     match LEVEL.load(Ordering::Relaxed) {
         1 => Level::Baseline,
         2 => Level::Avx2,

@@ -67,27 +67,30 @@ pub fn lrn(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::on_every_level;
     use std::{vec, vec::Vec};
 
     #[test]
     fn against_the_definition() {
-        for (size, beta) in [(1, 0.75), (3, 0.75), (5, 0.5), (4, 0.75), (9, 1.3)] {
-            for channels in [1, 3, 7, 40] {
-                let kind = Lrn { size, alpha: 0.3, beta, bias: 1.5 };
-                let x: Vec<f32> =
-                    (0..2 * (channels + 1)).map(|i| ((i * 37) % 19) as f32 / 4.0 - 2.0).collect();
-                let mut y = vec![0.0; 2 * channels];
-                lrn(&kind, 2, channels, &x, channels + 1, &mut y, channels);
-                for (number, got) in y.iter().enumerate() {
-                    let (pixel, c) = (number / channels, number % channels);
-                    let at = |c: usize| f64::from(x[pixel * (channels + 1) + c]);
-                    let low = c.saturating_sub((size - 1) / 2);
-                    let high = (c + size / 2).min(channels - 1);
-                    let sum: f64 = (low..=high).map(|c| at(c) * at(c)).sum();
-                    let want = at(c) / (1.5 + 0.3 / size as f64 * sum).powf(beta.into());
-                    assert!((f64::from(*got) - want).abs() < 1e-5);
+        on_every_level(|| {
+            for (size, beta) in [(1, 0.75), (3, 0.75), (5, 0.5), (4, 0.75), (9, 1.3)] {
+                for channels in [1, 3, 7, 40] {
+                    let kind = Lrn { size, alpha: 0.3, beta, bias: 1.5 };
+                    let x: Vec<f32> =
+                        (0..2 * (channels + 1)).map(|i| ((i * 37) % 19) as f32 / 4.0 - 2.0).collect();
+                    let mut y = vec![0.0; 2 * channels];
+                    lrn(&kind, 2, channels, &x, channels + 1, &mut y, channels);
+                    for (number, got) in y.iter().enumerate() {
+                        let (pixel, c) = (number / channels, number % channels);
+                        let at = |c: usize| f64::from(x[pixel * (channels + 1) + c]);
+                        let low = c.saturating_sub((size - 1) / 2);
+                        let high = (c + size / 2).min(channels - 1);
+                        let sum: f64 = (low..=high).map(|c| at(c) * at(c)).sum();
+                        let want = at(c) / (1.5 + 0.3 / size as f64 * sum).powf(beta.into());
+                        assert!((f64::from(*got) - want).abs() < 1e-5);
+                    }
                 }
             }
-        }
+        });
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::isa::on_every_level;
 use std::sync::Mutex;
 use std::vec;
 use std::vec::Vec;
@@ -270,20 +271,22 @@ fn nothing_to_do() {
 
 #[test]
 fn other_types() {
-    let mut shape = shape(Kind::Dense, [1, 5, 6], [1, 3, 2], [1, 2, 1], [1, 1, 2], [0, 1, 1]).unwrap();
-    (shape.channels, shape.filters, shape.groups) = (4, 34, 2);
-    let x = numbers(shape.input_pixels() * 4, 1);
-    let bias = numbers(34, 2);
-    let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::NONE };
-    let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
-    let weights = packed(Kind::Dense, &shape);
-    let mut expected = vec![0.0; shape.output_pixels() * 34];
-    reference::conv(&shape, &x, 4, &weights, &mut expected, 34, &epilogue);
-    let mut y = vec![0.0; expected.len()];
-    conv_generic(&shape, &wide(&x), 4, &wide(&weights), Some(&wide(&bias)), &mut y, 34);
-    assert_eq!(y, wide(&expected));
-    let whole = |x: &[f32]| x.iter().map(|&x| x as i32).collect::<Vec<_>>();
-    let mut y = vec![0; expected.len()];
-    conv_generic(&shape, &whole(&x), 4, &whole(&weights), Some(&whole(&bias)), &mut y, 34);
-    assert_eq!(y, whole(&expected));
+    on_every_level(|| {
+        let mut shape = shape(Kind::Dense, [1, 5, 6], [1, 3, 2], [1, 2, 1], [1, 1, 2], [0, 1, 1]).unwrap();
+        (shape.channels, shape.filters, shape.groups) = (4, 34, 2);
+        let x = numbers(shape.input_pixels() * 4, 1);
+        let bias = numbers(34, 2);
+        let epilogue = Epilogue { bias: Some(&bias), ..Epilogue::NONE };
+        let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        let weights = packed(Kind::Dense, &shape);
+        let mut expected = vec![0.0; shape.output_pixels() * 34];
+        reference::conv(&shape, &x, 4, &weights, &mut expected, 34, &epilogue);
+        let mut y = vec![0.0; expected.len()];
+        conv_generic(&shape, &wide(&x), 4, &wide(&weights), Some(&wide(&bias)), &mut y, 34);
+        assert_eq!(y, wide(&expected));
+        let whole = |x: &[f32]| x.iter().map(|&x| x as i32).collect::<Vec<_>>();
+        let mut y = vec![0; expected.len()];
+        conv_generic(&shape, &whole(&x), 4, &whole(&weights), Some(&whole(&bias)), &mut y, 34);
+        assert_eq!(y, whole(&expected));
+    });
 }

@@ -1,6 +1,7 @@
 //! The f32 functions against f64 libm: a stride over all bit patterns, all of them with `RUN_SLOW_TESTS`.
 
 use super::*;
+use crate::isa::on_every_level;
 use half::{bf16, f16};
 use std::vec::Vec;
 
@@ -57,9 +58,25 @@ fn check(name: &str, x: f32, got: f32, want: f64, limit: f64) {
     );
 }
 
-fn sweep(name: &str, limit: f64, function: fn(f32) -> f32, oracle: fn(f64) -> f64) {
-    for x in patterns() {
-        check(name, x, function(x), oracle(f64::from(x)), limit);
+/// Holds a function to its limit, as one value and in loops of every level; all of them compute the same bits.
+fn sweep(name: &str, limit: f64, function: impl Fn(f32) -> f32, oracle: fn(f64) -> f64) {
+    let mut left = patterns();
+    loop {
+        let x: Vec<f32> = left.by_ref().take(1 << 16).collect();
+        if x.is_empty() {
+            break;
+        }
+        let single: Vec<f32> = x.iter().map(|&x| function(x)).collect();
+        for (&x, &y) in x.iter().zip(&single) {
+            check(name, x, y, oracle(f64::from(x)), limit);
+        }
+        let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+        on_every_level(|| {
+            let mut wide = std::vec![0.0; x.len()];
+            let y = &mut wide[..];
+            crate::vectorize(|| y.iter_mut().zip(&x).for_each(|(y, &x)| *y = function(x)));
+            assert!(wide.iter().zip(&single).all(same), "{name} at {:?}", crate::isa::level());
+        });
     }
 }
 
@@ -137,10 +154,15 @@ fn powers() {
         values.push(f32::from_bits(seed >> 1));
     }
     let all: Vec<f32> = values.iter().flat_map(|&v| [v, -v]).collect();
-    for &x in &all {
-        for &y in &all {
-            check("pow", x, pow(x, y), libm::pow(f64::from(x), f64::from(y)), 1.0);
-        }
+    for &y in &all {
+        let want: Vec<f64> = all.iter().map(|&x| libm::pow(x.into(), y.into())).collect();
+        on_every_level(|| {
+            let mut got = want.iter().map(|_| 0.0).collect::<Vec<f32>>();
+            crate::vectorize(|| got.iter_mut().zip(&all).for_each(|(z, &x)| *z = pow(x, y)));
+            for ((&x, &z), &want) in all.iter().zip(&got).zip(&want) {
+                check("pow", x, z, want, 1.0);
+            }
+        });
     }
 }
 
@@ -185,22 +207,4 @@ fn clips() {
     assert_eq!(clip(5i32, 7, 3), 3);
     assert!(clip(f32::NAN, 0.0, 1.0).is_nan() && relu(f32::NAN).is_nan());
     assert_eq!(relu(-3i8), 0);
-}
-
-/// Every level computes the same bits.
-#[test]
-fn levels_agree() {
-    let x: Vec<f32> = (0..4099u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761))).collect();
-    let functions: [fn(f32) -> f32; 4] = [exp, tanh, erf, sin];
-    for function in functions {
-        let plain: Vec<u32> = x.iter().map(|&x| function(x).to_bits()).collect();
-        let mut wide = std::vec![0; x.len()];
-        crate::vectorize(|| {
-            for (y, &x) in wide.iter_mut().zip(&x) {
-                *y = function(x).to_bits();
-            }
-        });
-        let equal = |a: u32, b: u32| a == b || f32::from_bits(a).is_nan() && f32::from_bits(b).is_nan();
-        assert!(plain.iter().zip(&wide).all(|(&a, &b)| equal(a, b)));
-    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::isa::on_every_level;
 use std::sync::Mutex;
 use std::vec;
 use std::vec::Vec;
@@ -172,40 +173,47 @@ fn ranges_of_rows_and_fused_levels_give_the_same_bits() {
 
 #[test]
 fn clamp_keeps_nan() {
-    let a = [f32::NAN, 1.0, f32::INFINITY, -1.0];
-    let b = vec![1.0; 21];
-    for path in Path::all() {
-        let mut c = vec![0.0; 4 * 21];
-        matmul_f32_at(path, 4, 1, 21, &a, 1, Rhs::Panels(&b), &mut c, 21, &Epilogue::RELU);
-        assert!(c[..21].iter().all(|x| x.is_nan()));
-        assert!(c[21..42].iter().all(|&x| x == 1.0));
-        assert!(c[42..63].iter().all(|&x| x == f32::INFINITY));
-        assert!(c[63..].iter().all(|&x| x == 0.0));
-    }
+    on_every_level(|| {
+        let a = [f32::NAN, 1.0, f32::INFINITY, -1.0];
+        let b = vec![1.0; 21];
+        for path in Path::all() {
+            let mut c = vec![0.0; 4 * 21];
+            matmul_f32_at(path, 4, 1, 21, &a, 1, Rhs::Panels(&b), &mut c, 21, &Epilogue::RELU);
+            assert!(c[..21].iter().all(|x| x.is_nan()));
+            assert!(c[21..42].iter().all(|&x| x == 1.0));
+            assert!(c[42..63].iter().all(|&x| x == f32::INFINITY));
+            assert!(c[63..].iter().all(|&x| x == 0.0));
+        }
+    });
 }
 
 #[test]
 fn batches() {
-    let (batch, m, k, n) = (3, 5, 7, 18);
-    let a = numbers(batch * m * k, 1);
-    let b = numbers(k * n, 2);
-    let residual = numbers(batch * m * n, 3);
-    let then = |row: usize, _: usize, values: &mut [f32]| values.iter_mut().for_each(|v| *v += row as f32);
-    let epilogue = Epilogue { residual: Some((&residual, n)), then: Some(&then), ..Epilogue::NONE };
-    let mut expected = vec![0.0; batch * m * n];
-    reference::matmul(batch * m, k, n, &a, k, &b, n, &mut expected, n, &epilogue);
-    let panels = packed(&b, k, n, false);
-    let mut c = vec![0.0; batch * m * n];
-    let panels = Rhs::Panels(&panels);
-    batched_matmul_f32(batch, m, k, n, &a, k, m * k, panels, 0, &mut c, n, m * n, &epilogue);
-    assert_eq!(c, expected);
+    on_every_level(|| {
+        let (batch, m, k, n) = (3, 5, 7, 18);
+        let a = numbers(batch * m * k, 1);
+        let b = numbers(k * n, 2);
+        let residual = numbers(batch * m * n, 3);
+        let then =
+            |row: usize, _: usize, values: &mut [f32]| values.iter_mut().for_each(|v| *v += row as f32);
+        let epilogue = Epilogue { residual: Some((&residual, n)), then: Some(&then), ..Epilogue::NONE };
+        let mut expected = vec![0.0; batch * m * n];
+        reference::matmul(batch * m, k, n, &a, k, &b, n, &mut expected, n, &epilogue);
+        let panels = packed(&b, k, n, false);
+        let mut c = vec![0.0; batch * m * n];
+        let panels = Rhs::Panels(&panels);
+        batched_matmul_f32(batch, m, k, n, &a, k, m * k, panels, 0, &mut c, n, m * n, &epilogue);
+        assert_eq!(c, expected);
+    });
 }
 
 #[test]
 fn other_types() {
-    for (m, k, n) in [(3, 5, 21), (9, 4, 32), (4, 0, 5), (8, 3, 1)] {
-        other_types_of(m, k, n);
-    }
+    on_every_level(|| {
+        for (m, k, n) in [(3, 5, 21), (9, 4, 32), (4, 0, 5), (8, 3, 1)] {
+            other_types_of(m, k, n);
+        }
+    });
 }
 
 fn other_types_of(m: usize, k: usize, n: usize) {

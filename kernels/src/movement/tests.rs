@@ -1,6 +1,7 @@
 //! Movement against subscript-by-subscript oracles.
 
 use super::*;
+use crate::isa::on_every_level;
 use std::{vec, vec::Vec};
 
 fn row_major(dims: &[usize]) -> Vec<isize> {
@@ -32,28 +33,32 @@ fn check_copy(dims: &[usize], x_len: usize, x_offset: usize, x_strides: &[isize]
 
 #[test]
 fn permutations() {
-    for dims in [[2, 3, 4], [17, 8, 31], [3, 40, 9], [1, 16, 16], [33, 2, 3], [2, 25, 33], [4, 1, 37]] {
-        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-            let strides = row_major(&dims);
-            let y_dims = order.map(|a| dims[a]);
-            let x_strides = order.map(|a| strides[a]);
-            check_copy(&y_dims, dims.iter().product(), 0, &x_strides, &row_major(&y_dims));
+    on_every_level(|| {
+        for dims in [[2, 3, 4], [17, 8, 31], [3, 40, 9], [1, 16, 16], [33, 2, 3], [2, 25, 33], [4, 1, 37]] {
+            for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                let strides = row_major(&dims);
+                let y_dims = order.map(|a| dims[a]);
+                let x_strides = order.map(|a| strides[a]);
+                check_copy(&y_dims, dims.iter().product(), 0, &x_strides, &row_major(&y_dims));
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn slices_broadcasts_and_reversals() {
-    check_copy(&[3, 4], 100, 7, &[20, 2], &[4, 1]);
-    check_copy(&[3, 4], 100, 50, &[-10, -1], &[4, 1]);
-    check_copy(&[3, 5, 4], 100, 9, &[0, 1, 0], &[20, 4, 1]);
-    check_copy(&[3, 5, 4], 100, 9, &[1, 0, 3], &[60, 8, 2]);
-    check_copy(&[], 4, 2, &[], &[]);
-    check_copy(&[1, 1], 4, 2, &[7, 9], &[7, 9]);
-    check_copy(&[2, 1, 6], 40, 2, &[12, 3, 2], &[1, 70, 2]);
-    let mut y = [1u8; 2];
-    copy_strided(&[0, 3], &[], 0, &[1, 1], &mut y, 0, &[3, 1]);
-    assert_eq!(y, [1, 1]);
+    on_every_level(|| {
+        check_copy(&[3, 4], 100, 7, &[20, 2], &[4, 1]);
+        check_copy(&[3, 4], 100, 50, &[-10, -1], &[4, 1]);
+        check_copy(&[3, 5, 4], 100, 9, &[0, 1, 0], &[20, 4, 1]);
+        check_copy(&[3, 5, 4], 100, 9, &[1, 0, 3], &[60, 8, 2]);
+        check_copy(&[], 4, 2, &[], &[]);
+        check_copy(&[1, 1], 4, 2, &[7, 9], &[7, 9]);
+        check_copy(&[2, 1, 6], 40, 2, &[12, 3, 2], &[1, 70, 2]);
+        let mut y = [1u8; 2];
+        copy_strided(&[0, 3], &[], 0, &[1, 1], &mut y, 0, &[3, 1]);
+        assert_eq!(y, [1, 1]);
+    });
 }
 
 #[test]
@@ -83,48 +88,50 @@ fn pad_line(mode: PadMode, line: &[i32], begin: isize, end: isize) -> Vec<i32> {
 
 #[test]
 fn pads() {
-    use PadMode::*;
-    let dims = [3usize, 4, 2];
-    let x: Vec<i32> = (0..24).collect();
-    for mode in [Constant, Reflect, Edge, Wrap] {
-        for (begin, end) in [
-            ([0, 0, 0], [0, 0, 0]),
-            ([1, 2, 0], [2, 1, 0]),
-            ([-1, 5, 1], [1, -2, 3]),
-            ([0, -1, 0], [0, 7, 0]),
-            ([2, 0, -1], [0, 0, 4]),
-        ] {
-            if mode == Reflect && begin[2] == -1 {
-                continue; // One element is left: nothing to mirror.
-            }
-            // The oracle pads the axes one after the other.
-            let (mut want, mut shape) = (x.clone(), dims);
-            for a in 0..3 {
-                let inner: usize = shape[a + 1..].iter().product();
-                let outer: usize = shape[..a].iter().product();
-                let n = (shape[a] as isize + begin[a] + end[a]) as usize;
-                let mut next = vec![0; outer * n * inner];
-                for o in 0..outer {
-                    for i in 0..inner {
-                        let line: Vec<i32> =
-                            (0..shape[a]).map(|k| want[(o * shape[a] + k) * inner + i]).collect();
-                        for (k, v) in pad_line(mode, &line, begin[a], end[a]).into_iter().enumerate() {
-                            next[(o * n + k) * inner + i] = v;
+    on_every_level(|| {
+        use PadMode::*;
+        let dims = [3usize, 4, 2];
+        let x: Vec<i32> = (0..24).collect();
+        for mode in [Constant, Reflect, Edge, Wrap] {
+            for (begin, end) in [
+                ([0, 0, 0], [0, 0, 0]),
+                ([1, 2, 0], [2, 1, 0]),
+                ([-1, 5, 1], [1, -2, 3]),
+                ([0, -1, 0], [0, 7, 0]),
+                ([2, 0, -1], [0, 0, 4]),
+            ] {
+                if mode == Reflect && begin[2] == -1 {
+                    continue; // One element is left: nothing to mirror.
+                }
+                // The oracle pads the axes one after the other.
+                let (mut want, mut shape) = (x.clone(), dims);
+                for a in 0..3 {
+                    let inner: usize = shape[a + 1..].iter().product();
+                    let outer: usize = shape[..a].iter().product();
+                    let n = (shape[a] as isize + begin[a] + end[a]) as usize;
+                    let mut next = vec![0; outer * n * inner];
+                    for o in 0..outer {
+                        for i in 0..inner {
+                            let line: Vec<i32> =
+                                (0..shape[a]).map(|k| want[(o * shape[a] + k) * inner + i]).collect();
+                            for (k, v) in pad_line(mode, &line, begin[a], end[a]).into_iter().enumerate() {
+                                next[(o * n + k) * inner + i] = v;
+                            }
                         }
                     }
+                    (want, shape[a]) = (next, n);
                 }
-                (want, shape[a]) = (next, n);
+                let mut y = vec![7; want.len()];
+                pad(mode, &dims, &begin, &shape, -1, &x, &mut y);
+                assert_eq!(y, want, "{mode:?} {begin:?} {end:?}");
             }
-            let mut y = vec![7; want.len()];
-            pad(mode, &dims, &begin, &shape, -1, &x, &mut y);
-            assert_eq!(y, want, "{mode:?} {begin:?} {end:?}");
         }
-    }
-    let mut y = [0; 3];
-    pad(Constant, &[2], &[-5], &[3], 9, &[1, 2], &mut y);
-    assert_eq!(y, [9, 9, 9]);
-    pad(Reflect, &[1], &[1], &[3], 9, &[4], &mut y);
-    assert_eq!(y, [4, 4, 4]);
+        let mut y = [0; 3];
+        pad(Constant, &[2], &[-5], &[3], 9, &[1, 2], &mut y);
+        assert_eq!(y, [9, 9, 9]);
+        pad(Reflect, &[1], &[1], &[3], 9, &[4], &mut y);
+        assert_eq!(y, [4, 4, 4]);
+    });
 }
 
 #[test]

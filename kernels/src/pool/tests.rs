@@ -1,6 +1,7 @@
 //! Pooling against a naive oracle over random shapes.
 
 use super::*;
+use crate::isa::on_every_level;
 use crate::select::IndexError;
 use std::{vec, vec::Vec};
 
@@ -67,69 +68,72 @@ fn shapes() -> Vec<PoolShape> {
 
 #[test]
 fn agree_with_the_oracle() {
-    for shape in shapes() {
-        let (xs, ys, c) = (shape.channels + 2, shape.channels + 1, shape.channels);
-        let x: Vec<f32> =
-            (0..shape.input_pixels() * xs).map(|i| ((i * 7919) % 997) as f32 / 500.0 - 1.0).collect();
-        let whole: Vec<i32> = x.iter().map(|v| (v * 100.0) as i32).collect();
-        let len = shape.output_pixels() * ys;
-        let (mut max, mut mean, mut padded, mut norm) =
-            (vec![5.0; len], vec![5.0; len], vec![5.0; len], vec![5.0; len]);
-        let (mut max_i, mut mean_i, mut indices) = (vec![5; len], vec![5; len], vec![5; len]);
-        let (mut cube, mut cube_wide) = (vec![5.0; len], vec![5.0; len]);
-        max_pool_f32(&shape, &x, xs, &mut max, ys);
-        average_pool_f32(&shape, false, &x, xs, &mut mean, ys);
-        average_pool_f32(&shape, true, &x, xs, &mut padded, ys);
-        lp_pool_f32(&shape, 2, &x, xs, &mut norm, ys);
-        lp_pool_f32(&shape, 3, &x, xs, &mut cube, ys);
-        lp_pool(&shape, 3, &x, xs, &mut cube_wide, ys);
-        max_pool(&shape, &whole, xs, &mut max_i, ys);
-        average_pool(&shape, true, &whole, xs, &mut mean_i, ys);
-        let mut again = vec![5.0; len];
-        max_pool_indices(&shape, false, &x, xs, &mut again, &mut indices, ys);
-        let mut pixel = 0;
-        for image in 0..shape.batch {
-            for out in (0..shape.output.iter().product()).map(|o: usize| {
-                [
-                    o / shape.output[2] / shape.output[1],
-                    o / shape.output[2] % shape.output[1],
-                    o % shape.output[2],
-                ]
-            }) {
-                let (taps, counted) = window(&shape, image, out);
-                for channel in 0..c {
-                    let at = pixel * ys + channel;
-                    let values: Vec<f64> = taps.iter().map(|&(p, _)| x[p * xs + channel].into()).collect();
-                    let close = |got: f32, want: f64| (f64::from(got) - want).abs() < 1e-5;
-                    if let Some(&(_, first)) = taps
-                        .iter()
-                        .rev()
-                        .max_by(|a, b| x[a.0 * xs + channel].total_cmp(&x[b.0 * xs + channel]))
-                    {
-                        let [_, h, w] = shape.input;
-                        let plane: usize = shape.input.iter().product();
-                        let flat = (first[0] * h + first[1]) * w + first[2];
-                        assert_eq!(indices[at] as usize, (image * c + channel) * plane + flat);
+    on_every_level(|| {
+        for shape in shapes() {
+            let (xs, ys, c) = (shape.channels + 2, shape.channels + 1, shape.channels);
+            let x: Vec<f32> =
+                (0..shape.input_pixels() * xs).map(|i| ((i * 7919) % 997) as f32 / 500.0 - 1.0).collect();
+            let whole: Vec<i32> = x.iter().map(|v| (v * 100.0) as i32).collect();
+            let len = shape.output_pixels() * ys;
+            let (mut max, mut mean, mut padded, mut norm) =
+                (vec![5.0; len], vec![5.0; len], vec![5.0; len], vec![5.0; len]);
+            let (mut max_i, mut mean_i, mut indices) = (vec![5; len], vec![5; len], vec![5; len]);
+            let (mut cube, mut cube_wide) = (vec![5.0; len], vec![5.0; len]);
+            max_pool_f32(&shape, &x, xs, &mut max, ys);
+            average_pool_f32(&shape, false, &x, xs, &mut mean, ys);
+            average_pool_f32(&shape, true, &x, xs, &mut padded, ys);
+            lp_pool_f32(&shape, 2, &x, xs, &mut norm, ys);
+            lp_pool_f32(&shape, 3, &x, xs, &mut cube, ys);
+            lp_pool(&shape, 3, &x, xs, &mut cube_wide, ys);
+            max_pool(&shape, &whole, xs, &mut max_i, ys);
+            average_pool(&shape, true, &whole, xs, &mut mean_i, ys);
+            let mut again = vec![5.0; len];
+            max_pool_indices(&shape, false, &x, xs, &mut again, &mut indices, ys);
+            let mut pixel = 0;
+            for image in 0..shape.batch {
+                for out in (0..shape.output.iter().product()).map(|o: usize| {
+                    [
+                        o / shape.output[2] / shape.output[1],
+                        o / shape.output[2] % shape.output[1],
+                        o % shape.output[2],
+                    ]
+                }) {
+                    let (taps, counted) = window(&shape, image, out);
+                    for channel in 0..c {
+                        let at = pixel * ys + channel;
+                        let values: Vec<f64> =
+                            taps.iter().map(|&(p, _)| x[p * xs + channel].into()).collect();
+                        let close = |got: f32, want: f64| (f64::from(got) - want).abs() < 1e-5;
+                        if let Some(&(_, first)) = taps
+                            .iter()
+                            .rev()
+                            .max_by(|a, b| x[a.0 * xs + channel].total_cmp(&x[b.0 * xs + channel]))
+                        {
+                            let [_, h, w] = shape.input;
+                            let plane: usize = shape.input.iter().product();
+                            let flat = (first[0] * h + first[1]) * w + first[2];
+                            assert_eq!(indices[at] as usize, (image * c + channel) * plane + flat);
+                        }
+                        let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                        assert_eq!(f64::from(max[at]), largest);
+                        assert!(again[at] == max[at]);
+                        let sum: f64 = values.iter().sum();
+                        assert!(close(mean[at], sum / values.len().max(1) as f64));
+                        assert!(close(padded[at], sum / counted.max(1) as f64), "{shape:?}");
+                        assert!(close(norm[at], values.iter().map(|v| v * v).sum::<f64>().sqrt()));
+                        let third = values.iter().map(|v| v.abs().powi(3)).sum::<f64>().cbrt();
+                        assert!(close(cube[at], third) && close(cube_wide[at], third));
+                        let ints = || taps.iter().map(|&(p, _)| whole[p * xs + channel]);
+                        assert_eq!(max_i[at], ints().max().unwrap_or(i32::MIN));
+                        assert_eq!(mean_i[at], ints().sum::<i32>() / counted.max(1) as i32);
                     }
-                    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    assert_eq!(f64::from(max[at]), largest);
-                    assert!(again[at] == max[at]);
-                    let sum: f64 = values.iter().sum();
-                    assert!(close(mean[at], sum / values.len().max(1) as f64));
-                    assert!(close(padded[at], sum / counted.max(1) as f64), "{shape:?}");
-                    assert!(close(norm[at], values.iter().map(|v| v * v).sum::<f64>().sqrt()));
-                    let third = values.iter().map(|v| v.abs().powi(3)).sum::<f64>().cbrt();
-                    assert!(close(cube[at], third) && close(cube_wide[at], third));
-                    let ints = || taps.iter().map(|&(p, _)| whole[p * xs + channel]);
-                    assert_eq!(max_i[at], ints().max().unwrap_or(i32::MIN));
-                    assert_eq!(mean_i[at], ints().sum::<i32>() / counted.max(1) as i32);
+                    // What lies between pixels stays.
+                    assert_eq!(max[pixel * ys + c..(pixel + 1) * ys], vec![5.0; ys - c]);
+                    pixel += 1;
                 }
-                // What lies between pixels stays.
-                assert_eq!(max[pixel * ys + c..(pixel + 1) * ys], vec![5.0; ys - c]);
-                pixel += 1;
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -160,32 +164,36 @@ fn unpool() {
 
 #[test]
 fn regions() {
-    // A ramp is reproduced by bilinear samples: the mean of a bin is the ramp at its centre.
-    let x: Vec<f32> = (0..100).map(|i| (i % 10) as f32 + 10.0 * (i / 10) as f32).collect();
-    let mut roi = RoiAlign {
-        mode: RoiMode::Average,
-        half_pixel: true,
-        sampling_ratio: 2,
-        spatial_scale: 1.0,
-        batch: 1,
-        channels: 1,
-        input: [10, 10],
-        output: [2, 2],
-    };
-    let mut y = [0.0; 4];
-    roi_align(&roi, &x, &[2.0, 2.0, 6.0, 6.0], &[0], &mut y).unwrap();
-    assert_eq!(y, [27.5, 29.5, 47.5, 49.5]);
-    roi.half_pixel = false;
-    roi_align(&roi, &x, &[2.0, 2.0, 6.0, 6.0], &[0], &mut y).unwrap();
-    assert_eq!(y, [33.0, 35.0, 53.0, 55.0]);
-    roi.mode = RoiMode::Max;
-    roi_align(&roi, &x, &[2.0, 2.0, 6.0, 6.0], &[0], &mut y).unwrap();
-    // All samples of the last bin are at quarter points: the largest term is 44 or a neighbour, weighted.
-    assert!(y[3] > y[0] && y[3] < 66.0);
-    assert!(roi_align(&roi, &x, &[0.0; 4], &[1], &mut y).is_err());
-    roi_align(&roi, &x, &[f32::NAN, 0.0, f32::INFINITY, 3.0], &[0], &mut y).unwrap();
+    on_every_level(|| {
+        // A ramp is reproduced by bilinear samples: the mean of a bin is the ramp at its centre.
+        let x: Vec<f32> = (0..100).map(|i| (i % 10) as f32 + 10.0 * (i / 10) as f32).collect();
+        let mut roi = RoiAlign {
+            mode: RoiMode::Average,
+            half_pixel: true,
+            sampling_ratio: 2,
+            spatial_scale: 1.0,
+            batch: 1,
+            channels: 1,
+            input: [10, 10],
+            output: [2, 2],
+        };
+        let mut y = [0.0; 4];
+        roi_align(&roi, &x, &[2.0, 2.0, 6.0, 6.0], &[0], &mut y).unwrap();
+        assert_eq!(y, [27.5, 29.5, 47.5, 49.5]);
+        roi.half_pixel = false;
+        roi_align(&roi, &x, &[2.0, 2.0, 6.0, 6.0], &[0], &mut y).unwrap();
+        assert_eq!(y, [33.0, 35.0, 53.0, 55.0]);
+        roi.mode = RoiMode::Max;
+        roi_align(&roi, &x, &[2.0, 2.0, 6.0, 6.0], &[0], &mut y).unwrap();
+        // All samples of the last bin are at quarter points: the largest term is 44 or a neighbour, weighted.
+        assert!(y[3] > y[0] && y[3] < 66.0);
+        assert!(roi_align(&roi, &x, &[0.0; 4], &[1], &mut y).is_err());
+        roi_align(&roi, &x, &[f32::NAN, 0.0, f32::INFINITY, 3.0], &[0], &mut y).unwrap();
 
-    max_roi_pool(1, 1, [10, 10], [2, 2], 0.5, &x, &[0.0, 4.0, 4.0, 10.0, 10.0], &mut y).unwrap();
-    assert_eq!(y, [33.0, 35.0, 53.0, 55.0]);
-    assert!(max_roi_pool(1, 1, [10, 10], [2, 2], 0.5, &x, &[-1.0, 4.0, 4.0, 10.0, 10.0], &mut y).is_err());
+        max_roi_pool(1, 1, [10, 10], [2, 2], 0.5, &x, &[0.0, 4.0, 4.0, 10.0, 10.0], &mut y).unwrap();
+        assert_eq!(y, [33.0, 35.0, 53.0, 55.0]);
+        assert!(
+            max_roi_pool(1, 1, [10, 10], [2, 2], 0.5, &x, &[-1.0, 4.0, 4.0, 10.0, 10.0], &mut y).is_err()
+        );
+    });
 }
