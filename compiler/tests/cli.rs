@@ -206,3 +206,82 @@ fn a_model_is_tested_timed_run_and_written() {
     let source = std::fs::read_to_string(folder.0.join("out/twice.rs")).unwrap();
     assert!(source.contains("pub use self::compiled::*;"), "{source}");
 }
+
+/// The bytes of a message field of any length below 16384.
+fn long_field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    assert!(length < 1 << 14, "two bytes hold the length");
+    [&[tag << 3 | 2, (length & 127) as u8 | 128, (length >> 7) as u8], content].concat()
+}
+
+/// A model `y = x · w` with `x: f32[1, 2]` and a weight `w: f32[2, columns]`.
+fn product(weights: &[f32]) -> Vec<u8> {
+    let columns = (weights.len() / 2) as u8;
+    let value = |name: &[u8], extents: [u8; 2]| {
+        let shape: Vec<u8> = extents.iter().flat_map(|&n| field(1, &[1 << 3, n])).collect();
+        let tensor = [&[1 << 3, 1][..], &field(2, &shape)].concat();
+        [field(1, name), field(2, &field(1, &tensor))].concat()
+    };
+    let data: Vec<u8> = weights.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let weight = [&[1 << 3, 2, 1 << 3, columns, 2 << 3, 1][..], &field(8, b"w"), &field(9, &data)].concat();
+    let node = [field(1, b"x"), field(1, b"w"), field(2, b"y"), field(4, b"MatMul")].concat();
+    let (x, y) = (value(b"x", [1, 2]), value(b"y", [1, columns]));
+    let graph = [field(1, &node), field(2, b"g"), field(5, &weight), field(11, &x), field(12, &y)].concat();
+    [&[1 << 3, 8][..], &long_field(7, &graph), &field(8, &[2 << 3, 17])].concat()
+}
+
+/// Several models in one call share one blob, which the program holds once.
+#[test]
+fn models_compiled_together_share_their_weights() {
+    let folder = Folder::new("bundle");
+    let one = folder.file("one.onnx", &product(&[1.0, 2.0, 3.0, 4.0]));
+    let two = folder.file("two.onnx", &product(&[5.0, 6.0, 7.0, 8.0, 9.0, 10.0]));
+    let source = folder.0.join("program/src");
+    let out = source.to_string_lossy().into_owned();
+    printed(&["compile", &one, &two, "-o", &out]);
+    let text = |name: &str| std::fs::read_to_string(source.join(name)).unwrap();
+    assert_eq!(text("weights.rs").matches("include_blob!").count(), 1);
+    for name in ["one.rs", "two.rs"] {
+        assert!(text(name).contains("use super::weights::WEIGHTS;") && !text(name).contains("include_blob!"));
+    }
+    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("runtime-min");
+    folder.file(
+        "program/Cargo.toml",
+        format!(
+            "[package]\nname = \"bundle\"\nedition = \"2024\"\n[workspace]\n[dependencies]\ningrain = {{ path = {:?} }}\n",
+            runtime.to_string_lossy()
+        )
+        .as_bytes(),
+    );
+    folder.file(
+        "program/src/main.rs",
+        b"#![deny(warnings)]
+mod one;
+mod two;
+mod weights;
+fn main() {
+    let x = [1.0, 10.0];
+    println!(\"{:?}\", one::Model::new().run(one::Inputs { x: &x }).unwrap().y);
+    println!(\"{:?}\", two::Model::new().run(two::Inputs { x: &x }).unwrap().y);
+}
+",
+    );
+    // Built beside the other tests' programs, so that the kernels are built once.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
+    std::fs::copy(runtime.join("../Cargo.lock"), folder.0.join("program/Cargo.lock")).unwrap();
+    let ran = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--offline"])
+        .current_dir(folder.0.join("program"))
+        .env("CARGO_TARGET_DIR", target)
+        .output()
+        .unwrap();
+    let (said, result) = (String::from_utf8_lossy(&ran.stderr), String::from_utf8_lossy(&ran.stdout));
+    assert_eq!(result, "[31.0, 42.0]\n[85.0, 96.0, 107.0]\n", "{said}");
+
+    let single = folder.0.join("single").to_string_lossy().into_owned();
+    printed(&["compile", &one, "-o", &single]);
+    assert!(!folder.0.join("single/weights.rs").exists());
+    let named = folder.file("weights.onnx", &product(&[0.0; 4]));
+    let (status, said) = ingrain(&["compile", &one, &named, "-o", &single]);
+    assert!(status == 2 && said.contains("give the model another name"), "{said}");
+}
