@@ -11,10 +11,9 @@
 //! ingrain::include_model!("digits");
 //! ```
 
+use crate::bundle::{Bundle, Fault, Member};
 use crate::options::Options;
 use crate::report::Report;
-use crate::tracked::{FilesRead, open};
-use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::exit;
@@ -62,40 +61,40 @@ impl Models {
 
     /// Compiles models of the package in `package` into `out`. Errors are text for the user.
     fn try_compile(self, package: &Path, out: &Path) -> Result<Vec<Report>, String> {
-        let mut bundle = Vec::new();
         let mut errors = Vec::new();
-        let mut names = Vec::new();
-        let mut files_read: Vec<FilesRead> = Vec::new();
+        let mut members = Vec::new();
         for (name, path, options) in self.models {
             if syn::parse_str::<syn::Ident>(&name).is_err() {
                 errors.push(format!("error: the model's name \"{name}\" is not a Rust identifier"));
             }
-            let path = package.join(path);
-            match open(&name, &path) {
-                Ok((source, files)) => {
-                    bundle.push((source, options));
-                    files_read.push(files);
-                }
-                Err(error) => errors.push(format!("error: {} cannot be read: {error}", path.display())),
+            build_helper::rerun_if_changed(package.join(&path));
+            members.push(Member { name, path, options });
+        }
+        let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
+        let told = |fault: &Fault| match &fault.option {
+            Some(option) => {
+                let name = &names[fault.member];
+                format!("error: model `{name}`, option `{}`: {}", option.name, fault.message)
             }
-            build_helper::rerun_if_changed(&path);
-            names.push(name);
-        }
-        if !errors.is_empty() {
-            return Err(errors.join("\n"));
-        }
-        let compiled = crate::compile(&bundle);
-        for path in files_read.iter().flat_map(FilesRead::external) {
+            None => format!("error: {}", fault.message),
+        };
+        let bundle = match Bundle::open(package, &members) {
+            Ok(bundle) if errors.is_empty() => bundle,
+            opened => {
+                errors.extend(opened.err().iter().flatten().map(told));
+                return Err(errors.join("\n"));
+            }
+        };
+        let compiled = bundle.compile(out);
+        for path in bundle.files() {
             build_helper::rerun_if_changed(path);
         }
-        let artifact = compiled.map_err(|diagnostics| diagnostics.to_string())?;
-
-        let cannot_write =
-            |error: &dyn Display| format!("error: {} cannot be written: {error}", out.display());
-        let blob = artifact.write_blob(out).map_err(|error| cannot_write(&error))?;
+        let (artifact, blob) =
+            compiled.map_err(|faults| faults.iter().map(told).collect::<Vec<_>>().join("\n"))?;
         let source = artifact.source(&artifact.blob_source(&blob)).map_err(|error| error.to_string())?;
         let file = out.join(format!("{}.rs", names.join("+")));
-        fs::write(file, source).map_err(|error| cannot_write(&error))?;
+        fs::write(file, source)
+            .map_err(|error| format!("error: {} cannot be written: {error}", out.display()))?;
         Ok(artifact.modules.into_iter().map(|module| module.report).collect())
     }
 }

@@ -44,6 +44,15 @@ pub enum Code {
     Internal = 99,
 }
 
+/// One of the user's options: the name of the option, and which entry of it (`dims`, `seq`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionPlace {
+    /// `dims`, …
+    pub name: &'static str,
+    /// What the entry is for, as the user wrote it.
+    pub entry: String,
+}
+
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -55,6 +64,8 @@ pub struct Diagnostic {
     pub message: String,
     /// The node it is about.
     pub origin: Option<Origin>,
+    /// The option it is about.
+    pub option: Option<OptionPlace>,
     /// Facts that help to see why: input types, where they come from, what is supported.
     pub notes: Vec<String>,
     /// What to do.
@@ -69,6 +80,7 @@ impl Diagnostic {
             code,
             message: message.into(),
             origin: None,
+            option: None,
             notes: Vec::new(),
             help: None,
         }
@@ -78,6 +90,13 @@ impl Diagnostic {
     #[must_use]
     pub fn at(mut self, origin: &Origin) -> Diagnostic {
         self.origin = Some(origin.clone());
+        self
+    }
+
+    /// Says which option it is about.
+    #[must_use]
+    pub fn about(mut self, name: &'static str, entry: impl Into<String>) -> Diagnostic {
+        self.option = Some(OptionPlace { name, entry: entry.into() });
         self
     }
 

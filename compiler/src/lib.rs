@@ -12,6 +12,7 @@
 pub mod artifact;
 #[cfg(feature = "build")]
 pub mod build;
+pub mod bundle;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod diag;

@@ -1,7 +1,7 @@
 //! The arguments of `onnx_model!` and their places in the user's source.
 
 use ingrain_compiler::artifact::Face;
-use ingrain_compiler::diag::{Code, Diagnostic};
+use ingrain_compiler::diag::OptionPlace;
 use ingrain_compiler::{DimBinding, Options};
 use proc_macro2::Span;
 use quote::{ToTokens, quote};
@@ -22,26 +22,16 @@ pub(crate) struct Model {
     pub(crate) face: Face,
     pub(crate) name: Ident,
     pub(crate) path: LitStr,
-    dims: Vec<Dim>,
-}
-
-/// `NAME: VALUE` or `NAME: LO..=HI`.
-struct Dim {
-    name: String,
-    span: Span,
-    binding: DimBinding,
+    pub(crate) options: Options,
+    /// Where the entries of its options stand.
+    places: Vec<(OptionPlace, Span)>,
 }
 
 impl Model {
-    pub(crate) fn options(&self) -> Options {
-        self.dims.iter().fold(Options::default(), |options, dim| options.dim(dim.name.clone(), dim.binding))
-    }
-
-    /// The dimension that a problem is about, if it is about an option: the first that its message quotes.
-    pub(crate) fn option_at_fault(&self, problem: &Diagnostic) -> Option<Span> {
-        let place = |dim: &Dim| Some((problem.message.find(&format!("\"{}\"", dim.name))?, dim.span));
-        let quoted = self.dims.iter().filter_map(place).min_by_key(|(at, _)| *at);
-        quoted.filter(|_| problem.code == Code::BadOption).map(|(_, span)| span)
+    /// Where an option stands; the path, if none is asked for.
+    pub(crate) fn place(&self, option: Option<&OptionPlace>) -> Span {
+        let found = self.places.iter().find(|(place, _)| Some(place) == option);
+        found.map_or(self.path.span(), |(_, span)| *span)
     }
 }
 
@@ -75,7 +65,7 @@ impl Parse for Model {
         let name = input.parse()?;
         input.parse::<Token![=]>()?;
         let path = input.parse()?;
-        let mut model = Model { face, name, path, dims: Vec::new() };
+        let mut model = Model { face, name, path, options: Options::default(), places: Vec::new() };
         if input.peek(syn::token::Brace) {
             let options;
             braced!(options in input);
@@ -94,16 +84,24 @@ impl Model {
             return Err(Error::new(name.span(), format!("unknown option `{name}`; {OPTIONS}")));
         }
         input.parse::<Token![:]>()?;
-        let dims;
-        braced!(dims in input);
-        list(&dims, |input| {
-            let dim = dim(input)?;
-            if self.dims.iter().any(|other| other.name == dim.name) {
-                return Err(Error::new(dim.span, format!("`{}` is given twice", dim.name)));
-            }
-            self.dims.push(dim);
+        let entries;
+        braced!(entries in input);
+        list(&entries, |input| {
+            let (name, span) = entry(input)?;
+            self.claim("dims", &name, span)?;
+            self.options.dims.insert(name, dim(input)?);
             Ok(())
         })
+    }
+
+    /// Notes where an entry of an option stands. There may be one of a name.
+    fn claim(&mut self, name: &'static str, entry: &str, span: Span) -> Result<()> {
+        let place = OptionPlace { name, entry: entry.to_owned() };
+        if self.places.iter().any(|(other, _)| *other == place) {
+            return Err(Error::new(span, format!("`{entry}` is given twice")));
+        }
+        self.places.push((place, span));
+        Ok(())
     }
 }
 
@@ -118,25 +116,27 @@ fn list(input: ParseStream<'_>, mut item: impl FnMut(ParseStream<'_>) -> Result<
     Ok(())
 }
 
-/// `batch: 1`, `seq: 1..=512` or `"any name": 3`.
-fn dim(input: ParseStream<'_>) -> Result<Dim> {
-    let (name, span) = if input.peek(LitStr) {
+/// The name of an entry: `batch` or `"any name"`.
+fn entry(input: ParseStream<'_>) -> Result<(String, Span)> {
+    if input.peek(LitStr) {
         let name: LitStr = input.parse()?;
-        (name.value(), name.span())
-    } else {
-        let name = input.call(Ident::parse_any)?;
-        (name.unraw().to_string(), name.span())
-    };
+        return Ok((name.value(), name.span()));
+    }
+    let name = input.call(Ident::parse_any)?;
+    Ok((name.unraw().to_string(), name.span()))
+}
+
+/// `: 1` or `: 1..=512`
+fn dim(input: ParseStream<'_>) -> Result<DimBinding> {
     input.parse::<Token![:]>()?;
     let size = |input: ParseStream<'_>| input.parse::<LitInt>()?.base10_parse::<i64>();
     let first = size(input)?;
-    let binding = if input.peek(Token![..=]) {
+    if input.peek(Token![..=]) {
         input.parse::<Token![..=]>()?;
-        DimBinding::Range(first, size(input)?)
+        Ok(DimBinding::Range(first, size(input)?))
     } else if input.peek(Token![..]) {
-        return Err(input.error("write the largest size too: `1..=512`"));
+        Err(input.error("write the largest size too: `1..=512`"))
     } else {
-        DimBinding::Fixed(first)
-    };
-    Ok(Dim { name, span, binding })
+        Ok(DimBinding::Fixed(first))
+    }
 }

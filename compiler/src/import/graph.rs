@@ -69,7 +69,9 @@ impl Builder<'_> {
                 };
                 let message = format!("the model has no symbolic dimension \"{name}\"; {list}");
                 self.diagnostics.report(
-                    Diagnostic::new(Code::BadOption, message).help("remove the option or correct the name"),
+                    Diagnostic::new(Code::BadOption, message)
+                        .about("dims", name)
+                        .help("remove the option or correct the name"),
                 );
             }
             let (lo, hi) = match *binding {
@@ -78,7 +80,7 @@ impl Builder<'_> {
             };
             if lo < 0 || hi < lo {
                 let message = format!("the bounds {lo}..={hi} of dimension \"{name}\" hold no size");
-                self.diagnostics.report(Diagnostic::new(Code::BadOption, message));
+                self.diagnostics.report(Diagnostic::new(Code::BadOption, message).about("dims", name));
             } else if lo != hi {
                 self.graph.symbols.insert(Symbol::new(name), Range { lo, hi });
             }
