@@ -11,5 +11,5 @@ pub mod rebuild;
 mod verify;
 
 pub use graph::{Def, Epilogue, Graph, NodeData, NodeId, Requirement, Value, ValueData};
-pub use op::{Fact, Op};
+pub use op::{Fact, Op, Reading};
 pub use rebuild::Rebuild;

@@ -6,9 +6,11 @@
 mod context;
 mod driver;
 pub mod epilogue;
+mod layout;
 mod placement;
 mod view;
 
 pub use context::LowerCx;
 pub use driver::lower;
+pub use layout::Layouts;
 pub use view::View;

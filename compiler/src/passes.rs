@@ -6,6 +6,7 @@ mod fuse_epilogues;
 mod fuse_maps;
 mod join_slices;
 mod merge_equal;
+mod orient_products;
 mod reduce_to_rows;
 mod sink_transposes;
 
@@ -40,6 +41,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "merge_equal",
         why: "computes once what exporters compute again for every layer; before use counts decide on fusion",
         run: merge_equal::run,
+    },
+    Pass {
+        name: "orient_products",
+        why: "one form for products with weights; before transposes move and after equal ones are one",
+        run: orient_products::run,
     },
     Pass {
         name: "sink_transposes",

@@ -2,17 +2,24 @@
 
 use crate::artifact::{Artifact, Module};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::import::{self, raw::RawModel};
+use crate::import::{self, raw::RawAttribute, raw::RawModel};
 use crate::ir::Graph;
 use crate::lir::Program;
+use crate::lower::Layouts;
 use crate::options::{ModelSource, Options};
 use crate::plan::Plan;
 use crate::report::Report;
-use crate::types::Tensor;
+use crate::types::{Contents, Tensor};
 use crate::{emit, lower, passes, plan};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A model as far as it can be taken without the others it ships with.
+struct Prepared {
+    graph: Graph,
+    report: Report,
+}
+
+/// A model up to the memory plan.
 struct Lowered {
     program: Program,
     report: Report,
@@ -21,10 +28,20 @@ struct Lowered {
 /// Compiles models that ship together. See [`crate::compile`].
 pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
-    let mut lowered = Vec::with_capacity(models.len());
+    let mut prepared = Vec::with_capacity(models.len());
     for (source, options) in models {
         let mut own = Diagnostics::new(&source.file);
-        match lower_model(source, options, &mut own) {
+        match prepare(source, options, &mut own) {
+            Some(done) if own.is_empty() => prepared.push((source, options, done)),
+            _ => diagnostics.append(own),
+        }
+    }
+    let graphs: Vec<&Graph> = prepared.iter().map(|(_, _, p)| &p.graph).collect();
+    let layouts = Layouts::choose(&graphs, false);
+    let mut lowered = Vec::with_capacity(models.len());
+    for (source, options, prepared) in prepared {
+        let mut own = Diagnostics::new(&source.file);
+        match lower_model(prepared, options, &layouts, &mut own) {
             Some(done) if own.is_empty() => lowered.push(done),
             _ => diagnostics.append(own),
         }
@@ -43,8 +60,8 @@ pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Dia
     Ok(Artifact { modules, blob: blob.bytes, blob_hash: blob.hash })
 }
 
-/// Everything before the memory plan.
-fn lower_model(source: &ModelSource, options: &Options, diagnostics: &mut Diagnostics) -> Option<Lowered> {
+/// Import and passes.
+fn prepare(source: &ModelSource, options: &Options, diagnostics: &mut Diagnostics) -> Option<Prepared> {
     check_dumps(options, diagnostics);
     let raw = import::raw::read(source, diagnostics).ok()?;
     let graph = import::graph::build(&raw, options, diagnostics);
@@ -66,7 +83,18 @@ fn lower_model(source: &ModelSource, options: &Options, diagnostics: &mut Diagno
             return None;
         }
     };
-    let program = lower::lower(&graph, diagnostics)?;
+    Some(Prepared { graph, report })
+}
+
+/// From the graph to the program.
+fn lower_model(
+    prepared: Prepared,
+    options: &Options,
+    layouts: &Layouts,
+    diagnostics: &mut Diagnostics,
+) -> Option<Lowered> {
+    let Prepared { graph, mut report } = prepared;
+    let program = lower::lower(&graph, layouts, diagnostics)?;
     dump(options, &mut report, "lower", &|| program.to_string());
     describe(&graph, &program, &mut report);
     Some(Lowered { program, report })
@@ -120,17 +148,25 @@ fn histogram(raw: &RawModel) -> Vec<(String, usize)> {
     list
 }
 
-/// Bytes of the model's constants, each content counted once.
+/// Bytes of the model's constants, each content counted once; a matrix and its transpose are one content.
 fn unique_initializer_bytes(raw: &RawModel) -> u64 {
-    let constants = raw.graph.initializers.iter().map(|(_, t)| t);
-    let attributes =
-        raw.graph.nodes.iter().filter(|n| n.op_type == "Constant").flat_map(|n| n.attributes.values());
-    let values = attributes.filter_map(|a| match a {
-        import::raw::RawAttribute::Tensor(tensor) => Some(tensor),
-        _ => None,
-    });
-    let unique: BTreeSet<&[u8]> = constants.chain(values).map(|t: &Tensor| &t.bytes()[..]).collect();
-    unique.into_iter().map(|b| b.len() as u64).sum()
+    let mut contents = Contents::default();
+    let mut unique = BTreeMap::new();
+    let mut graphs = vec![&raw.graph];
+    while let Some(graph) = graphs.pop() {
+        let mut count =
+            |tensor: &Tensor| unique.insert(contents.of(tensor).content, tensor.bytes().len() as u64);
+        graph.initializers.iter().for_each(|(_, tensor)| _ = count(tensor));
+        for node in &graph.nodes {
+            for attribute in node.attributes.values() {
+                match attribute {
+                    RawAttribute::Tensor(tensor) if node.op_type == "Constant" => _ = count(tensor),
+                    other => graphs.extend(other.graphs()),
+                }
+            }
+        }
+    }
+    unique.values().sum()
 }
 
 fn describe(graph: &Graph, program: &Program, report: &mut Report) {

@@ -1,11 +1,13 @@
 //! The shared vocabulary: element types, symbolic dimensions, shapes and constant tensors.
 
+pub mod content;
 pub mod dim;
 pub mod dtype;
 pub mod origin;
 pub mod scalar;
 pub mod tensor;
 
+pub use content::{Contents, Identity};
 pub use dim::{Dim, Range, Symbol, Symbols};
 pub use dtype::DType;
 pub use origin::Origin;

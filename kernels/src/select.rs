@@ -13,7 +13,7 @@ mod unique;
 use crate::element::Int;
 
 pub use compact::{compress, nonzero, one_hot, reverse_sequence};
-pub use gather::{gather, gather_elements, gather_nd};
+pub use gather::{gather, gather_elements, gather_nd, gather_packed_columns, gather_packed_rows};
 pub use scatter::{Scatter, scatter_elements, scatter_nd};
 pub(crate) use unique::order;
 pub use unique::unique;

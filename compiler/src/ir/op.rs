@@ -1,6 +1,7 @@
 //! What a core operator is to this compiler.
 
 use crate::diag::{Diagnostic, Reported};
+use crate::lir::Packing;
 use crate::lower::LowerCx;
 use crate::types::{Dim, Tensor, TensorType};
 use std::any::Any;
@@ -15,6 +16,17 @@ pub struct Fact<'a> {
     pub constant: Option<&'a Tensor>,
     /// Its elements as expressions of symbols, if it is a small integer tensor that holds dimensions.
     pub content: Option<&'a [Dim]>,
+}
+
+/// How a node reads a constant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Row-major, as the model has it.
+    Plain,
+    /// Row-major, or slices of the first axis out of panels that another reader wants.
+    Slices,
+    /// In this layout, or row-major if the constant must be stored so for others.
+    Packed(Packing),
 }
 
 /// A core operator: one kind of node of the graph.
@@ -62,6 +74,11 @@ pub trait Op: Any + Debug {
     /// the elements of the result's last axis.
     fn weight_lanes(&self, _inputs: &[&TensorType]) -> Option<(usize, usize)> {
         None
+    }
+
+    /// How `lower` reads input `i` if it is a constant. The layout of a constant is chosen over all its readers.
+    fn reading(&self, _i: usize, _inputs: &[&TensorType]) -> Reading {
+        Reading::Plain
     }
 
     /// Whether the first output can be written with strides (into a part of a larger buffer).

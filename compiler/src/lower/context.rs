@@ -1,5 +1,6 @@
 //! What an operator sees while it is lowered.
 
+use super::Layouts;
 use super::view::View;
 use crate::diag::{Code, Diagnostic, Diagnostics, Reported};
 use crate::ir::{Epilogue, Graph, NodeData, Value};
@@ -12,6 +13,7 @@ use crate::types::{DType, Dim, Tensor, TensorType};
 pub struct LowerCx<'a> {
     /// The graph.
     pub graph: &'a Graph,
+    pub(super) layouts: &'a Layouts,
     pub(super) node: &'a NodeData,
     pub(super) program: &'a mut Program,
     pub(super) views: &'a mut Vec<Option<View>>,
@@ -174,9 +176,13 @@ impl<'a> LowerCx<'a> {
 
     /// A constant in the blob. Equal constants in equal layouts are one.
     pub fn weight(&mut self, tensor: &Tensor, packing: Packing, name: Option<&str>) -> Place {
-        let class = Class::Const(ConstData { tensor: tensor.clone(), packing });
         let len = Dim::from(tensor.len());
-        let known = self.program.buffers.iter().position(|b| b.class == class);
+        let same = |class: &Class| match class {
+            Class::Const(known) => self.layouts.are_one(known, (tensor, &packing)),
+            _ => false,
+        };
+        let known = self.program.buffers.iter().position(|b| same(&b.class));
+        let class = Class::Const(ConstData { tensor: tensor.clone(), packing });
         let buffer = match known {
             Some(at) => BufferId(at as u32),
             None => self.push(Buffer {
@@ -187,6 +193,17 @@ impl<'a> LowerCx<'a> {
             }),
         };
         Place { buffer, offset: Dim::ZERO, len }
+    }
+
+    /// Whether a reader gets this constant in a layout of its own; otherwise it reads the model's order.
+    pub fn packs(&self, tensor: &Tensor) -> bool {
+        self.layouts.packs(tensor)
+    }
+
+    /// The constant that is input `i` and its layout, if it is stored in panels for another reader.
+    pub fn panels_input(&mut self, i: usize) -> Option<(Place, Packing)> {
+        let packing = self.layouts.panels(self.constant(i)?)?;
+        Some((self.packed_input(i, packing.clone())?, packing))
     }
 
     /// The constant that is input `i`, in the blob in the layout that the kernel reads.

@@ -1,5 +1,6 @@
 //! The walk over the nodes.
 
+use super::Layouts;
 use super::context::LowerCx;
 use super::placement;
 use super::view::View;
@@ -8,11 +9,11 @@ use crate::ir::{Def, Graph, Value};
 use crate::lir::{Buffer, BufferId, Class, Port, Program, Step, StepKind, Touch};
 use crate::types::Dim;
 
-/// Lowers a graph.
+/// Lowers a graph whose constants are stored in these layouts.
 ///
 /// # Errors
 /// Everything that cannot be lowered.
-pub fn lower(graph: &Graph, diagnostics: &mut Diagnostics) -> Option<Program> {
+pub fn lower(graph: &Graph, layouts: &Layouts, diagnostics: &mut Diagnostics) -> Option<Program> {
     let mut program = Program {
         symbols: graph.symbols.clone(),
         requirements: graph.requirements.clone(),
@@ -37,6 +38,7 @@ pub fn lower(graph: &Graph, diagnostics: &mut Diagnostics) -> Option<Program> {
     for (_, node) in graph.nodes() {
         let mut cx = LowerCx {
             graph,
+            layouts,
             node,
             program: &mut program,
             views: &mut views,

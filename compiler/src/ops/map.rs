@@ -5,7 +5,7 @@
 
 use crate::diag::{Code, Diagnostic, Reported};
 use crate::expr::{Binary, Expr, ExprKind, evaluate};
-use crate::ir::{Fact, Op, Value};
+use crate::ir::{Fact, Graph, NodeData, Op, Value};
 use crate::lir::{Access, MapStep, Packing, Place};
 use crate::lower::LowerCx;
 use crate::types::{Dim, Shape, Tensor, TensorType};
@@ -141,23 +141,20 @@ impl Op for Map {
     }
 }
 
-/// Weights that are input `i` of a node, in the layout that its kernel reads; `None` if they are computed at run time.
+/// Weights that are input `i` of a node, in the layout that its kernel reads; `None` if they are computed at run time,
+/// or stored in the model's order because others read them too.
 ///
 /// Weights may be a map of a constant and scalars, such as a dequantisation. Packing only moves elements, so the
 /// constant is packed as it is and the map runs over the packed elements: the blob does not grow.
 pub fn packed_weights(cx: &mut LowerCx<'_>, i: usize, packing: Packing) -> Option<Place> {
-    if cx.constant(i).is_some() {
-        return cx.packed_input(i, packing);
+    if let Some(tensor) = cx.constant(i) {
+        return if cx.packs(tensor) { cx.packed_input(i, packing) } else { None };
     }
-    let producer = cx.graph.producer(cx.input_value(i))?;
-    let map = producer.is::<Map>().filter(|m| !m.expr.has_reductions() && producer.epilogue.is_none())?;
-    if map.expr.nodes().any(|(_, n)| matches!(n.kind, ExprKind::Index(_))) {
+    let (weights, producer) = unpacked_weights(cx.graph, cx.input_value(i))?;
+    let (map, tensor) = (producer.is::<Map>()?, cx.graph.constant(weights)?);
+    if !cx.packs(tensor) {
         return None;
     }
-    let is_scalar = |value: &Value| cx.graph.ty(*value).elements().is(1);
-    let mut full = producer.inputs.iter().filter(|v| !is_scalar(v));
-    let (&weights, None) = (full.next()?, full.next()) else { return None };
-    let tensor = cx.graph.constant(weights).filter(|_| cx.graph.ty(weights).shape == map.space)?;
     let name = cx.graph.value(weights).name.as_deref();
     let stored = cx.weight(tensor, packing, name);
     let unpacked = cx.scratch(map.expr.dtype(), stored.len.clone());
@@ -184,6 +181,20 @@ pub fn packed_weights(cx: &mut LowerCx<'_>, i: usize, packing: Packing) -> Optio
         store: along(&unpacked, Dim::ONE),
     });
     Some(unpacked)
+}
+
+/// The constant that `value` is an elementwise map of, with scalars, and the node that maps it.
+pub fn unpacked_weights(graph: &Graph, value: Value) -> Option<(Value, &NodeData)> {
+    let producer = graph.producer(value)?;
+    let map = producer.is::<Map>().filter(|m| !m.expr.has_reductions() && producer.epilogue.is_none())?;
+    if map.expr.nodes().any(|(_, n)| matches!(n.kind, ExprKind::Index(_))) {
+        return None;
+    }
+    let is_scalar = |value: &Value| graph.ty(*value).elements().is(1);
+    let mut full = producer.inputs.iter().filter(|v| !is_scalar(v));
+    let (&weights, None) = (full.next()?, full.next()) else { return None };
+    graph.constant(weights)?;
+    (graph.ty(weights).shape == map.space).then_some((weights, producer))
 }
 
 /// Element `element` of an integer expression over dimensions, if it has a symbolic form.

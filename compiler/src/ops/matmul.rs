@@ -10,7 +10,7 @@ mod lower;
 use super::shape::broadcast;
 use super::{NodeCx, OpDef};
 use crate::diag::{Code, Diagnostic, Reported};
-use crate::ir::{Fact, Op, Value};
+use crate::ir::{Fact, Op, Reading, Value};
 use crate::lower::LowerCx;
 use crate::types::{Dim, Tensor, TensorType};
 
@@ -89,6 +89,10 @@ impl Op for MatMul {
         // Several matrices would each need a factor of their own kind.
         let rank = inputs.get(1)?.rank();
         (rank == 2).then_some((1, if self.transposed { 0 } else { 1 }))
+    }
+
+    fn reading(&self, i: usize, inputs: &[&TensorType]) -> Reading {
+        lower::panels_of(self.transposed, inputs).filter(|_| i == 1).map_or(Reading::Plain, Reading::Packed)
     }
 
     fn writes_strided(&self) -> bool {

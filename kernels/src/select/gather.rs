@@ -1,7 +1,8 @@
-//! Gather, GatherElements and GatherND.
+//! Gather, GatherElements and GatherND, and Gather of a table in panels.
 
 use super::{IndexError, each_element, offset, position, strides};
 use crate::element::Int;
+use crate::matmul::pack::{packed_column, packed_row};
 
 /// `y[o, k, ..] = x[o, indices[k], ..]`: `x` is `[outer, axis, inner]`, `y` is `[outer, indices, inner]`.
 ///
@@ -99,6 +100,50 @@ pub fn gather_nd<T: Copy, I: Int>(
         let at = offset(&indices[number * tuple..(number + 1) * tuple], &dims[..tuple], &strides)?;
         let from = number / count * whole + at;
         y[number * block..(number + 1) * block].copy_from_slice(&x[from..from + block]);
+    }
+    Ok(())
+}
+
+/// `y[i, ..] = table[indices[i], ..]` of a matrix `[k, n]` in panels (see [`pack`](crate::matmul::pack)): the rows
+/// of a table that a product reads too.
+///
+/// # Errors
+/// An index outside the axis; negative ones count from its end.
+///
+/// # Panics
+/// If a slice does not have its extents.
+pub fn gather_packed_rows<T: Copy, I: Int>(
+    k: usize,
+    n: usize,
+    table: &[T],
+    indices: &[I],
+    y: &mut [T],
+) -> Result<(), IndexError> {
+    assert!(y.len() == indices.len() * n, "a gather's slices do not have its extents");
+    for (i, &index) in indices.iter().enumerate() {
+        packed_row(table, k, n, position(index, k)?, &mut y[i * n..(i + 1) * n]);
+    }
+    Ok(())
+}
+
+/// `y[i, ..] = table[.., indices[i]]` of a matrix `[k, n]` in panels: the rows of a table whose transpose a product
+/// reads.
+///
+/// # Errors
+/// An index outside the axis; negative ones count from its end.
+///
+/// # Panics
+/// If a slice does not have its extents.
+pub fn gather_packed_columns<T: Copy, I: Int>(
+    k: usize,
+    n: usize,
+    table: &[T],
+    indices: &[I],
+    y: &mut [T],
+) -> Result<(), IndexError> {
+    assert!(y.len() == indices.len() * k, "a gather's slices do not have its extents");
+    for (i, &index) in indices.iter().enumerate() {
+        packed_column(table, k, n, position(index, n)?, &mut y[i * k..(i + 1) * k]);
     }
     Ok(())
 }

@@ -120,3 +120,26 @@ fn uniques() {
     assert_eq!((first, inverse, counts), (vec![3, 1, 0], vec![2, 1, 2, 0], vec![1, 1, 2]));
     assert_eq!(run(true, 1, 3, 1, &[f32::NAN, 1.0, f32::NAN]).3, [1, 2]);
 }
+
+#[test]
+fn tables_in_panels_are_gathered_like_plain_ones() {
+    for (rows, columns) in [(1, 1), (3, 20), (37, 5), (40, 33)] {
+        let table: Vec<u16> = (0..(rows * columns) as u16).collect();
+        let bytes: Vec<u8> = table.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let indices: Vec<i64> = (0..50).map(|i| i * 7 % (2 * rows as i64) - rows as i64).collect();
+        let mut expected = vec![0; indices.len() * columns];
+        gather(1, rows, columns, &table, &indices, &mut expected).unwrap();
+        for transposed in [false, true] {
+            let (k, n) = if transposed { (columns, rows) } else { (rows, columns) };
+            let mut packed = vec![0; bytes.len()];
+            crate::matmul::pack::pack_panels(&bytes, 2, k, n, transposed, &mut packed);
+            let packed: Vec<u16> = packed.chunks(2).map(|x| u16::from_le_bytes([x[0], x[1]])).collect();
+            let mut y = vec![0; expected.len()];
+            let gather = if transposed { gather_packed_columns } else { gather_packed_rows };
+            gather(k, n, &packed, &indices, &mut y).unwrap();
+            assert_eq!(y, expected, "{rows} x {columns}, transposed {transposed}");
+            let error = gather(k, n, &packed, &[rows as i64], &mut y[..columns]).unwrap_err();
+            assert_eq!(error, IndexError { index: rows as i64, bound: rows });
+        }
+    }
+}

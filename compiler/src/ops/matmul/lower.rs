@@ -4,7 +4,7 @@ use crate::diag::Reported;
 use crate::lir::{Arg, Packing};
 use crate::lower::{LowerCx, View, epilogue};
 use crate::ops::map::packed_weights;
-use crate::types::{DType, Dim, Scalar, Tensor};
+use crate::types::{DType, Dim, Scalar, Tensor, TensorType};
 
 /// Matrices of a view: its leading axes as one axis, if they merge.
 struct Matrices {
@@ -23,28 +23,31 @@ struct Matrices {
 /// If the element type has no product.
 pub(super) fn lower(transposed: bool, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
     let dtype = cx.output_type(0).dtype;
-    match dtype {
-        DType::F32 if shared_weights(cx) => lower_panels(transposed, cx),
-        DType::Bool => return Err(cx.unsupported("a matrix product of truth values")),
+    let panels = panels_of(transposed, &[cx.input_type(0), cx.input_type(1)]);
+    match (dtype, panels) {
+        (DType::F32, Some(packing)) => lower_panels(transposed, packing, cx),
+        (DType::Bool, _) => return Err(cx.unsupported("a matrix product of truth values")),
         _ => lower_batched(transposed, cx),
     }
     Ok(())
 }
 
-/// Whether the second operand is one constant matrix for all leading indices of the first.
-fn shared_weights(cx: &LowerCx<'_>) -> bool {
-    let ty = cx.input_type(1);
-    ty.shape[..ty.rank() - 2].iter().all(|d| d.is(1))
+/// The layout that constant weights should have, if one matrix serves all leading indices of the first operand.
+pub(super) fn panels_of(transposed: bool, inputs: &[&TensorType]) -> Option<Packing> {
+    let ty = inputs.get(1).filter(|ty| ty.dtype == DType::F32)?;
+    let (leading, matrix) = ty.shape.split_at(ty.rank().checked_sub(2)?);
+    let (k, n) = if transposed { (&matrix[1], &matrix[0]) } else { (&matrix[0], &matrix[1]) };
+    let one = leading.iter().all(|d| d.is(1));
+    let extents = k.as_usize().zip(n.as_usize()).filter(|_| one);
+    extents.map(|(k, n)| Packing::Panels { batch: 1, k, n, transposed })
 }
 
 /// One product of all rows of the first operand with packed weights.
-fn lower_panels(transposed: bool, cx: &mut LowerCx<'_>) {
+fn lower_panels(transposed: bool, packing: Packing, cx: &mut LowerCx<'_>) {
     let shape = cx.output_type(0).shape.clone();
     let (n, rows) = (shape[shape.len() - 1].clone(), Dim::product(&shape[..shape.len() - 1]));
     let given = &cx.input_type(1).shape;
     let k = given[given.len() - if transposed { 1 } else { 2 }].clone();
-    let packing =
-        Packing::Panels { batch: 1, k: k.as_usize().unwrap_or(0), n: n.as_usize().unwrap_or(0), transposed };
     let (a, lda) = rows_of(cx, 0, &k);
     let Some(weights) = packed_weights(cx, 1, packing) else {
         return lower_batched(transposed, cx);

@@ -2,8 +2,8 @@
 
 use super::{check_positions, sizes};
 use crate::diag::{Code, Diagnostic, Reported};
-use crate::ir::{Fact, Op, Value};
-use crate::lir::Arg;
+use crate::ir::{Fact, Op, Reading, Value};
+use crate::lir::{Arg, Packing};
 use crate::lower::LowerCx;
 use crate::ops::NodeCx;
 use crate::ops::host::with_size;
@@ -59,6 +59,9 @@ impl Op for Gather {
     }
 
     fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
+        if self.axis == 0 && lower_from_panels(cx) {
+            return Ok(());
+        }
         let shape = &cx.input_type(0).shape;
         let (outer, inner) = (Dim::product(&shape[..self.axis]), Dim::product(&shape[self.axis + 1..]));
         let args = vec![
@@ -72,6 +75,32 @@ impl Op for Gather {
         cx.fallible_call("select::gather", args);
         Ok(())
     }
+
+    fn reading(&self, i: usize, inputs: &[&TensorType]) -> Reading {
+        if i == 0 && self.axis == 0 { slices_of(inputs[0]) } else { Reading::Plain }
+    }
+}
+
+/// How the slices of the first axis of a table are read.
+fn slices_of(table: &TensorType) -> Reading {
+    if table.rank() == 2 { Reading::Slices } else { Reading::Plain }
+}
+
+/// Adds the step that gathers slices of the first axis of a table in panels, if it is stored so.
+fn lower_from_panels(cx: &mut LowerCx<'_>) -> bool {
+    let Some((table, Packing::Panels { batch: 1, k, n, transposed })) = cx.panels_input(0) else {
+        return false;
+    };
+    let args = vec![
+        Arg::Size(Dim::from(k)),
+        Arg::Size(Dim::from(n)),
+        Arg::Read("table", table),
+        Arg::Read("indices", cx.dense(1)),
+        Arg::Write("y", cx.dense_output(0)),
+    ];
+    let kernel = if transposed { "select::gather_packed_columns" } else { "select::gather_packed_rows" };
+    cx.fallible_call(kernel, args);
+    true
 }
 
 fn check_range(indices: &[i64], extent: i64) -> Result<(), Diagnostic> {
@@ -213,6 +242,9 @@ impl Op for GatherNd {
         let Some(tuple) = self.tuple(indices) else {
             return Err(cx.unsupported("the length of the tuples of GatherND is symbolic"));
         };
+        if self.batch_axes == 0 && tuple == 1 && lower_from_panels(cx) {
+            return Ok(());
+        }
         let tuples = &indices.shape[self.batch_axes..indices.rank() - 1];
         let args = vec![
             Arg::Size(Dim::product(&x.shape[..self.batch_axes])),
@@ -225,6 +257,11 @@ impl Op for GatherNd {
         ];
         cx.fallible_call("select::gather_nd", args);
         Ok(())
+    }
+
+    fn reading(&self, i: usize, inputs: &[&TensorType]) -> Reading {
+        let rows = i == 0 && self.batch_axes == 0 && self.tuple(inputs[1]) == Some(1);
+        if rows { slices_of(inputs[0]) } else { Reading::Plain }
     }
 }
 
