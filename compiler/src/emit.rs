@@ -29,7 +29,7 @@ use proc_macro2::TokenStream;
 /// Names that generated functions use for their own locals.
 const LOCALS: &[&str] = &[
     "sum", "product", "max", "min", "mean", "scale", "root", "log", "shared", "row", "column", "memory",
-    "inputs", "kernels", "math", "rows", "operand",
+    "inputs", "kernels", "math", "rows", "operand", "batch_1", "batch_2", "batch_3",
 ];
 
 /// What the module's documentation says of the model.

@@ -142,26 +142,29 @@ pub enum Arg {
     Some(Box<Arg>),
     /// `None`.
     None,
-    /// `&|row, column, y: &mut [f32]| …`: a map over a segment of a finished row.
+    /// `&|row, column, y: &mut [f32]| …`: a map over a segment of a row.
     RowMap(RowMap),
 }
 
-/// A map of finished rows, evaluated inside a kernel's epilogue.
+/// A map of rows, evaluated inside a kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowMap {
-    /// Input 0 is the element itself, input `i + 1` is read from `loads[i]`.
+    /// Input 0 is the element itself, input `i + 1` is read from `loads[i]`. Positions are those of the row along its
+    /// axes, then of the column.
     pub expr: Expr,
+    /// How many axes rows are numbered along. The closure takes the number of the row if it is one, else an array.
+    pub row_axes: usize,
     /// Where the other inputs are.
     pub loads: Vec<RowLoad>,
 }
 
-/// An input of a row map: element `row * row_stride + column * column_stride`.
+/// An input of a row map: element `Σ row[axis] * row_strides[axis] + column * column_stride`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowLoad {
     /// The elements.
     pub place: Place,
-    /// Elements between rows.
-    pub row_stride: Dim,
+    /// Elements between rows, for each axis of rows.
+    pub row_strides: Vec<Dim>,
     /// Elements between columns, 0 or 1.
     pub column_stride: usize,
 }

@@ -3,6 +3,7 @@
 //! An ONNX operator is a row ([`OpDef`]) with a recipe that builds core nodes; nobody after it knows the opset. A core
 //! operator ([`crate::ir::Op`]) has a shape rule, a meaning and a lowering, all in its room.
 
+pub mod attention;
 pub mod conv;
 pub mod elements;
 pub mod generate;

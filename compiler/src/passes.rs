@@ -1,7 +1,9 @@
 //! The passes over the graph, in order.
 
+mod axes;
 mod fold_constants;
 mod fold_scale;
+mod fuse_attention;
 mod fuse_epilogues;
 mod fuse_maps;
 mod join_slices;
@@ -72,6 +74,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "fuse_fused_epilogues",
         why: "gives products the maps that read them in several places, now that these are one: `x * sigmoid(x)`",
         run: fuse_epilogues::run,
+    },
+    Pass {
+        name: "fuse_attention",
+        why: "makes one kernel of a softmax between two products; when each is one node, with what scales and masks it",
+        run: fuse_attention::run,
     },
     Pass {
         name: "join_slices",

@@ -12,6 +12,7 @@
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod attention;
 pub mod conv;
 pub mod dft;
 pub mod element;

@@ -30,7 +30,7 @@ pub(crate) mod portable;
 #[cfg(test)]
 mod tests;
 mod tile;
-mod transpose;
+pub(crate) mod transpose;
 
 use crate::epilogue::{Epilogue, span};
 use lanes::Path;
@@ -56,8 +56,11 @@ pub enum Rhs<'a> {
     },
 }
 
-/// How many floats of scratch [`Rhs::Columns`] needs.
-pub const fn columns_scratch(_m: usize, k: usize, n: usize) -> usize {
+/// How many floats of scratch [`Rhs::Columns`] needs. Grows with every argument.
+pub const fn columns_scratch(m: usize, k: usize, n: usize) -> usize {
+    if m <= DOT_ROWS {
+        return 0;
+    }
     let columns = if n < COLUMNS_BLOCK { n } else { COLUMNS_BLOCK };
     k * columns
 }
@@ -86,7 +89,7 @@ pub fn matmul_f32(
 
 /// [`matmul_f32`] with the instructions of `path`.
 #[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
-fn matmul_f32_at(
+pub(crate) fn matmul_f32_at(
     path: Path,
     m: usize,
     k: usize,
@@ -150,7 +153,7 @@ fn matmul_f32_at(
 }
 
 /// Rows up to which a transposed operand is read in place, once, by dot products.
-const DOT_ROWS: usize = 4;
+pub(crate) const DOT_ROWS: usize = 4;
 
 #[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
 fn check_f32(

@@ -106,6 +106,7 @@ impl Writer<'_> {
     /// `&|row, column, y: &mut [f32]| …`
     fn row_map(&mut self, map: &RowMap) -> Code {
         let used = |i: usize| map.expr.input_dtype(i + 1).is_some();
+        let rows = row_names(map.row_axes);
         let mut names: Vec<Option<Code>> = Vec::new();
         for (i, load) in map.loads.iter().enumerate() {
             let wanted =
@@ -116,7 +117,7 @@ impl Writer<'_> {
             .loads
             .iter()
             .zip(&names)
-            .filter_map(|(load, name)| Some(self.row_cut(load, name.as_ref()?)))
+            .filter_map(|(load, name)| Some(self.row_cut(load, &rows, name.as_ref()?)))
             .collect();
         let known = BTreeMap::new();
         let input = |i: usize, dtype| {
@@ -133,8 +134,12 @@ impl Writer<'_> {
                 }
             }
         };
-        let leaves =
-            Leaves { input: &input, index: &|_| Code::count(0), row_length: &Code::count(1), known: &known };
+        let index = |axis: usize| match rows.get(axis) {
+            Some(name) => Code::name(name).cast(quote!(i64)),
+            None => Code::infix(&Code::name("column"), quote!(+), &Code::name("i"), Binding::Sum)
+                .cast(quote!(i64)),
+        };
+        let leaves = Leaves { input: &input, index: &index, row_length: &Code::count(1), known: &known };
         let block = scalar::block(&map.expr, map.expr.output(), &leaves);
         let value = scalar::stored(map.expr.dtype(), &block.value).tokens;
         let ty = stored_type(map.expr.dtype());
@@ -147,42 +152,57 @@ impl Writer<'_> {
             let shown = if mentions(&body, name) { name.to_owned() } else { format!("_{name}") };
             ident(&shown)
         };
-        let (row, column) = (name("row"), name("column"));
+        let column = name("column");
+        let row = match &rows[..] {
+            [row] => {
+                let row = name(row);
+                quote!(#row: usize)
+            }
+            many => {
+                let (list, axes) = (many.iter().map(|r| name(r)), Code::count(many.len()).tokens);
+                quote!([#(#list),*]: [usize; #axes])
+            }
+        };
         Code::loose(quote! {
-            &|#row: usize, #column: usize, y: &mut [#ty]| {
+            &|#row, #column: usize, y: &mut [#ty]| {
                 kernels::vectorize(#[inline(always)] || { let n = y.len(); #body })
             }
         })
     }
 
     /// The statement that takes the part of an operand that belongs to a segment of a row.
-    fn row_cut(&self, load: &RowLoad, name: &Code) -> TokenStream {
+    fn row_cut(&self, load: &RowLoad, rows: &[String], name: &Code) -> TokenStream {
         let name = &name.tokens;
-        let row = if load.row_stride.is(0) {
-            None
-        } else {
-            let stride = self.cx.dims.size(&load.row_stride);
-            let row = Code::name("row");
-            Some(if load.row_stride.is(1) {
+        let mut at: Option<Code> = None;
+        let terms = load.row_strides.iter().zip(rows).filter(|(stride, _)| !stride.is(0));
+        let terms = terms.map(|(stride, row)| {
+            let row = Code::name(row);
+            if stride.is(1) {
                 row
             } else {
-                Code::infix(&row, quote!(*), &stride, Binding::Product)
-            })
-        };
+                Code::infix(&row, quote!(*), &self.cx.dims.size(stride), Binding::Product)
+            }
+        });
+        for term in terms.chain((load.column_stride > 0).then(|| Code::name("column"))) {
+            at = Some(match at {
+                Some(sum) => Code::infix(&sum, quote!(+), &term, Binding::Sum),
+                None => term,
+            });
+        }
+        let at = at.unwrap_or_else(|| Code::count(0)).tokens;
         if load.column_stride == 0 {
-            let at = row.unwrap_or_else(|| Code::count(0)).tokens;
             let dtype = self.cx.program.buffer(load.place.buffer).dtype;
             let value = scalar::loaded(dtype, &Code::tight(quote!(#name[#at]))).tokens;
             return quote!(let #name = #value;);
         }
-        let column = Code::name("column");
-        let at = match row {
-            Some(row) => Code::infix(&row, quote!(+), &column, Binding::Sum),
-            None => column,
-        };
-        let at = at.tokens;
         quote!(let #name = &#name[#at..][..n];)
     }
+}
+
+/// What the indices of a row along its axes are called.
+fn row_names(axes: usize) -> Vec<String> {
+    let leading = (1..axes).map(|axis| format!("batch_{axis}"));
+    leading.chain(["row".to_owned()]).collect()
 }
 
 /// A floating-point argument.

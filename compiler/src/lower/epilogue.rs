@@ -64,22 +64,26 @@ pub fn argument(cx: &mut LowerCx<'_>) -> Arg {
             .map(|&i| {
                 let value = epilogue.inputs[i - 1];
                 match form(i) {
-                    Form::Scalar => {
-                        RowLoad { place: cx.dense_value(value), row_stride: Dim::ZERO, column_stride: 0 }
-                    }
-                    Form::PerColumn => {
-                        RowLoad { place: cx.dense_value(value), row_stride: Dim::ZERO, column_stride: 1 }
-                    }
+                    Form::Scalar => RowLoad {
+                        place: cx.dense_value(value),
+                        row_strides: vec![Dim::ZERO],
+                        column_stride: 0,
+                    },
+                    Form::PerColumn => RowLoad {
+                        place: cx.dense_value(value),
+                        row_strides: vec![Dim::ZERO],
+                        column_stride: 1,
+                    },
                     Form::Full => {
                         let (place, row_stride) = rows(cx, value, &columns);
-                        RowLoad { place, row_stride, column_stride: 1 }
+                        RowLoad { place, row_strides: vec![row_stride], column_stride: 1 }
                     }
                 }
             })
             .collect();
         let others: Vec<usize> = read.iter().copied().filter(|i| *i > 0).collect();
         let number = |i: usize| others.iter().position(|o| *o == i).map_or(0, |at| at + 1);
-        Arg::RowMap(RowMap { expr: expr.with_inputs(&number), loads })
+        Arg::RowMap(RowMap { expr: expr.with_inputs(&number), row_axes: 1, loads })
     });
     Arg::Ref(Box::new(Arg::Struct(
         "epilogue::Epilogue",
