@@ -41,7 +41,8 @@ pub struct ValueData {
     pub name: Option<String>,
     /// Where it comes from.
     pub def: Def,
-    /// Its elements as expressions of symbols, if it is a small integer tensor that holds dimensions.
+    /// Its elements as expressions of symbols, if it is a small tensor of integers or truth values (0 and 1) that is
+    /// computed from dimensions.
     pub content: Option<Vec<Dim>>,
 }
 
@@ -198,7 +199,8 @@ impl Graph {
 
     /// Adds a constant.
     pub fn add_const(&mut self, tensor: Tensor) -> Value {
-        let content = (tensor.dtype().is_int() && tensor.len() <= 64)
+        let countable = tensor.dtype().is_int() || tensor.dtype() == DType::Bool;
+        let content = (countable && tensor.len() <= 64)
             .then(|| tensor.scalars().map(|s| Dim::from(s.as_i64())).collect());
         self.push(tensor.ty(), Def::Const(tensor), content)
     }

@@ -3,12 +3,14 @@
 //! Every pointwise operator, every generator (Range, EyeLike, masks) and every row kernel (Softmax, LayerNormalization)
 //! is a map; fusing them is composing their expressions.
 
+mod symbolic;
+
 use crate::diag::{Code, Diagnostic, Reported};
-use crate::expr::{Binary, Expr, ExprKind, evaluate};
+use crate::expr::{Expr, ExprKind, evaluate};
 use crate::ir::{Fact, Graph, NodeData, Op, Value};
 use crate::lir::{Access, MapStep, Packing, Place};
 use crate::lower::LowerCx;
-use crate::types::{Dim, Shape, Tensor, TensorType};
+use crate::types::{DType, Dim, Shape, Tensor, TensorType};
 
 use super::shape::broadcast;
 
@@ -84,12 +86,14 @@ impl Op for Map {
 
     fn content(&self, inputs: &[Fact<'_>]) -> Option<Vec<Dim>> {
         let elements = Dim::product(&self.space).as_usize().filter(|&n| n <= 64)?;
-        if !self.expr.dtype().is_int() || self.expr.has_reductions() || self.space.len() > 1 {
+        let dtype = self.expr.dtype();
+        let countable = dtype.is_int() || dtype == DType::Bool;
+        if !countable || self.expr.has_reductions() || self.space.len() > 1 {
             return None;
         }
         let per_input: Option<Vec<&[Dim]>> = inputs.iter().map(|f| f.content).collect();
         let per_input = per_input?;
-        (0..elements).map(|e| symbolic(&self.expr, &per_input, e)).collect()
+        (0..elements).map(|e| symbolic::element(&self.expr, &per_input, e)).collect()
     }
 
     fn eval(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
@@ -195,33 +199,4 @@ pub fn unpacked_weights(graph: &Graph, value: Value) -> Option<(Value, &NodeData
     let (&weights, None) = (full.next()?, full.next()) else { return None };
     graph.constant(weights)?;
     (graph.ty(weights).shape == map.space).then_some((weights, producer))
-}
-
-/// Element `element` of an integer expression over dimensions, if it has a symbolic form.
-fn symbolic(expr: &Expr, inputs: &[&[Dim]], element: usize) -> Option<Dim> {
-    let mut values: Vec<Option<Dim>> = Vec::with_capacity(expr.len());
-    for (_, node) in expr.nodes() {
-        let at = |id: crate::expr::ExprId| values[id.0 as usize].clone();
-        values.push(match node.kind {
-            ExprKind::Input(i) => inputs[i].get(if inputs[i].len() == 1 { 0 } else { element }).cloned(),
-            ExprKind::Const(s) if s.dtype().is_int() => Some(Dim::from(s.as_i64())),
-            ExprKind::Index(_) => Some(Dim::from(element)),
-            ExprKind::Cast(a) if node.dtype.is_int() => at(a),
-            ExprKind::Binary(op, a, b) => match (at(a), at(b)) {
-                (Some(a), Some(b)) => match op {
-                    Binary::Add => Some(&a + &b),
-                    Binary::Sub => Some(&a - &b),
-                    Binary::Mul => Some(&a * &b),
-                    // Dimensions are not negative, where truncation and flooring agree.
-                    Binary::Div if !b.is(0) => Some(a.div_floor(&b)),
-                    Binary::Min => Some(a.minimum(&b)),
-                    Binary::Max => Some(a.maximum(&b)),
-                    _ => None,
-                },
-                _ => None,
-            },
-            _ => None,
-        });
-    }
-    values[expr.output().0 as usize].clone()
 }

@@ -46,7 +46,8 @@ fn scaled_and_masked() {
         %11: f32[2,5,3,4] = Attention [add(mul(in0, 0.5), in1)] in order [0, 2, 1, 3](%5, %10, %9, %3)
         %12: f32[2,5,12] = Reshape { shape: [2, 5, 12] }(%11)
         output %12 "y"
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]
