@@ -17,6 +17,7 @@ pub mod normalize;
 pub mod pointwise;
 pub mod pool;
 pub mod quantize;
+pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod sample;
@@ -69,6 +70,7 @@ static ROOMS: &[&[OpDef]] = &[
     normalize::ROOM,
     loss::ROOM,
     matmul::ROOM,
+    recurrent::ROOM,
     conv::ROOM,
     pool::ROOM,
     quantize::ROOM,

@@ -23,6 +23,7 @@ pub mod math;
 pub mod matmul;
 pub mod movement;
 pub mod pool;
+pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod select;
