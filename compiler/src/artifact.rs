@@ -2,6 +2,7 @@
 
 mod render;
 
+pub use crate::plan::Blob;
 pub use render::Face;
 
 use crate::report::Report;
@@ -12,10 +13,8 @@ use proc_macro2::TokenStream;
 pub struct Artifact {
     /// One module for each model, in the order given.
     pub modules: Vec<Module>,
-    /// The read-only weights of all modules, to be placed at an address that is a multiple of 64.
-    pub blob: Vec<u8>,
-    /// 32 hexadecimal digits that identify the blob's contents; they belong into its file name.
-    pub blob_hash: String,
+    /// The read-only weights of all modules.
+    pub blob: Blob,
 }
 
 /// The compiled form of one model.

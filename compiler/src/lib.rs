@@ -25,6 +25,7 @@ pub mod import;
 pub mod ir;
 pub mod lir;
 pub mod lower;
+mod mapped;
 pub mod ops;
 pub mod options;
 pub mod passes;

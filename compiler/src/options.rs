@@ -1,7 +1,6 @@
 //! What the compiler is asked to do: the model's bytes, where its external data comes from, and the user's choices.
 
-mod map;
-
+use crate::mapped::map_file;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -36,7 +35,7 @@ impl ModelSource {
     /// # Errors
     /// If the file cannot be read.
     pub fn open(name: &str, path: &Path) -> std::io::Result<ModelSource> {
-        let bytes = map::map_file(path)?;
+        let bytes = map_file(path)?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(ModelSource {
             name: name.to_owned(),
@@ -81,7 +80,7 @@ impl ExternalData for Folder {
         if !path.starts_with(&folder) {
             return Err(format!("\"{location}\" leads outside the model's folder"));
         }
-        map::map_file(&path).map_err(say)
+        map_file(&path).map_err(say)
     }
 }
 

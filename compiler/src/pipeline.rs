@@ -57,7 +57,7 @@ pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Dia
     for (((source, options), lowered), plan) in models.iter().zip(lowered).zip(&plans) {
         modules.push(finish(source, options, lowered, plan));
     }
-    Ok(Artifact { modules, blob: blob.bytes, blob_hash: blob.hash })
+    Ok(Artifact { modules, blob })
 }
 
 /// Import and passes.

@@ -7,6 +7,7 @@
 //! The plan knows buffers and steps. It does not know what steps compute, nor how they are written.
 
 mod arena;
+mod blob;
 mod in_place;
 mod liveness;
 mod order;
@@ -17,11 +18,11 @@ mod weights;
 mod tests;
 pub mod verify;
 
-pub use weights::Blob;
+pub use blob::Blob;
 
 use crate::diag::{Code, Diagnostic};
 use crate::lir::{BufferId, Class, Program};
-use crate::types::DType;
+use crate::types::{Contents, DType};
 
 /// Alignment of every place in the arena and in the blob.
 pub const LINE_BYTES: u64 = 64;
@@ -77,7 +78,18 @@ impl Plan {
 /// # Errors
 /// If a buffer has no bound or is too large for the address space, or if a program is defective.
 pub fn plan(programs: &[&Program]) -> Result<(Vec<Plan>, Blob), Diagnostic> {
-    let mut blob = weights::Writer::default();
+    plan_with(programs, Contents::default()).map(|(plans, blob, _)| (plans, blob))
+}
+
+/// [`plan`] with what is known of the contents of constants. Gives it back with what was learnt.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_with(
+    programs: &[&Program],
+    contents: Contents,
+) -> Result<(Vec<Plan>, Blob, Contents), Diagnostic> {
+    let mut blob = weights::Writer::new(contents);
     let mut plans = Vec::with_capacity(programs.len());
     for program in programs {
         let mut plan = plan_arena(program)?;
@@ -85,7 +97,8 @@ pub fn plan(programs: &[&Program]) -> Result<(Vec<Plan>, Blob), Diagnostic> {
         debug_assert_eq!(verify::verify(program, &plan), Vec::<String>::new(), "the plan holds");
         plans.push(plan);
     }
-    Ok((plans, blob.finish()))
+    let (blob, contents) = blob.finish();
+    Ok((plans, blob, contents))
 }
 
 /// The plan without weights.

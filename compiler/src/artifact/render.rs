@@ -9,7 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Bytes from which on a blob is left to the linker. rustc holds an included file in memory several times.
-const LARGE_BLOB: usize = 1 << 20;
+const LARGE_BLOB: u64 = 1 << 20;
+
+/// Bytes up to which a blob's name is computed before anything is written, for it may be there already; larger ones are
+/// read and packed once only.
+const HASHED_FIRST: u64 = 64 << 20;
 
 /// What the user says about a module.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +64,8 @@ impl Artifact {
             _ if self.blob.is_empty() => quote!(::ingrain::Blob::EMPTY),
             BlobSource::Include(path) => quote!(::ingrain::include_blob!(#path)),
             BlobSource::Embed(path) => {
-                let symbol = format!("ingrain_blob_{}", self.blob_hash);
-                let bytes = proc_macro2::Literal::usize_unsuffixed(self.blob.len());
+                let symbol = format!("ingrain_blob_{}", self.blob.hash());
+                let bytes = proc_macro2::Literal::u64_unsuffixed(self.blob.len());
                 quote!(::ingrain::embed_blob!(#symbol, #path, #bytes))
             }
         };
@@ -94,20 +98,28 @@ impl Artifact {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_blob(&self, folder: &Path) -> io::Result<PathBuf> {
-        let path = folder.join(self.blob_file());
-        let complete = fs::metadata(&path).is_ok_and(|file| file.len() == self.blob.len() as u64);
-        if !complete {
-            fs::create_dir_all(folder)?;
-            let unfinished = folder.join(format!("{}.{}", self.blob_hash, std::process::id()));
-            fs::write(&unfinished, &self.blob)?;
-            fs::rename(&unfinished, &path)?;
+        let complete = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() == self.blob.len());
+        if self.blob.len() <= HASHED_FIRST {
+            let path = folder.join(self.blob_file());
+            if complete(&path) {
+                return Ok(path);
+            }
         }
+        fs::create_dir_all(folder)?;
+        let name = self.modules.first().map_or("", |module| &module.name);
+        let unfinished = folder.join(format!("unfinished-{name}.{}", std::process::id()));
+        let mut file = io::BufWriter::with_capacity(1 << 20, fs::File::create(&unfinished)?);
+        self.blob.write(&mut file)?;
+        io::Write::flush(&mut file)?;
+        drop(file);
+        let path = folder.join(self.blob_file());
+        fs::rename(&unfinished, &path)?;
         Ok(path)
     }
 
     /// The name that [`write_blob`](Artifact::write_blob) gives the file.
     pub fn blob_file(&self) -> String {
-        format!("{}.blob", self.blob_hash)
+        format!("{}.blob", self.blob.hash())
     }
 
     /// How a program should take in the blob at the absolute path `path`.
@@ -148,6 +160,7 @@ impl Module {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::Blob;
     use crate::report::Report;
 
     fn artifact(blob: &[u8]) -> Artifact {
@@ -160,8 +173,7 @@ mod tests {
                 doc: "Compiled from tiny.onnx.".to_owned(),
                 report: Report::default(),
             }],
-            blob: blob.to_vec(),
-            blob_hash: "00ff".to_owned(),
+            blob: Blob::from_bytes(blob.to_vec()),
         }
     }
 
@@ -201,7 +213,7 @@ mod tests {
 
     #[test]
     fn large_blobs_go_to_the_linker() {
-        let large = artifact(&vec![0; LARGE_BLOB]);
+        let large = artifact(&vec![0; LARGE_BLOB as usize]);
         assert_eq!(large.blob_source(Path::new("/a b")), BlobSource::Embed("/a b".to_owned()));
         assert_eq!(large.blob_source(Path::new("/{b}")), BlobSource::Include("/{b}".to_owned()));
         assert_eq!(large.blob_source(Path::new("a/b")), BlobSource::Include("a/b".to_owned()));
@@ -212,7 +224,7 @@ mod tests {
     fn an_unfinished_blob_file_is_replaced() {
         let folder = std::env::temp_dir().join(format!("ingrain-write-blob-{}", std::process::id()));
         let path = artifact(b"weights").write_blob(&folder).unwrap();
-        assert_eq!(path, folder.join("00ff.blob"));
+        assert_eq!(path, folder.join(artifact(b"weights").blob_file()));
         fs::write(&path, "wei").unwrap();
         artifact(b"weights").write_blob(&folder).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"weights");

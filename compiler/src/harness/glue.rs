@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub(super) const SUPPORT: &str = include_str!("runner/support.rs");
 
 /// Blobs of at least this many bytes are embedded by the assembler, which costs rustc nothing.
-const LARGE_BLOB: usize = 64 << 10;
+const LARGE_BLOB: u64 = 64 << 10;
 
 /// A function `drive` that runs the module `model` beside it.
 pub(super) fn drive(report: &Report) -> String {
@@ -60,7 +60,7 @@ fn write_output(port: &Port) -> String {
 }
 
 /// The line that defines `WEIGHTS` over the file `path`; empty if there is nothing that would use it.
-pub(super) fn weights(source: &str, hash: &str, path: &str, bytes: usize) -> String {
+pub(super) fn weights(source: &str, hash: &str, path: &str, bytes: u64) -> String {
     let escaped = path.replace('\\', "\\\\").replace('"', "\\\"");
     if bytes == 0 {
         let used = source.contains("WEIGHTS");

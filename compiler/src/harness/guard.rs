@@ -1,5 +1,6 @@
 //! Compiling one model file in a thread of its own, so that a panic or a hang costs only that model.
 
+use crate::artifact::Blob;
 use crate::diag::{Code, Diagnostics};
 use crate::options::Options;
 use crate::report::Report;
@@ -22,9 +23,7 @@ pub struct Compiled {
     /// The module's documentation.
     pub doc: String,
     /// The weights.
-    pub blob: Vec<u8>,
-    /// Identifies the blob's contents.
-    pub blob_hash: String,
+    pub blob: Blob,
     /// Facts.
     pub report: Report,
     /// The external data files that were read.
@@ -166,7 +165,6 @@ fn compile_here(path: &Path, options: &Options) -> Result<Compiled, Refusal> {
         source: source_text(module.items),
         doc: module.doc,
         blob: artifact.blob,
-        blob_hash: artifact.blob_hash,
         report: module.report,
         external: files.external(),
         time,

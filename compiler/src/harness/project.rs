@@ -6,6 +6,7 @@
 
 use super::runtime::Runtime;
 use super::{Cache, Compiled, Digest, glue};
+use crate::artifact::Blob;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,24 +20,23 @@ mod cargo;
 pub struct Unit {
     /// The module's items, and the function that runs it.
     source: String,
-    blob: Vec<u8>,
-    blob_hash: String,
+    blob: Blob,
 }
 
 impl Unit {
     /// The unit of a compiled model.
     pub fn new(compiled: Compiled) -> Unit {
         let source = format!("pub mod model {{\n{}\n}}\n{}", compiled.source, glue::drive(&compiled.report));
-        Unit { source, blob: compiled.blob, blob_hash: compiled.blob_hash }
+        Unit { source, blob: compiled.blob }
     }
 
     /// Bytes of its weights.
     pub fn weight_bytes(&self) -> usize {
-        self.blob.len()
+        usize::try_from(self.blob.len()).unwrap_or(usize::MAX)
     }
 
     fn digest(&self) -> String {
-        Digest::new().with(&self.source).with(&self.blob_hash).with(self.blob.len().to_le_bytes()).hex()
+        Digest::new().with(&self.source).with(self.blob.hash()).with(self.blob.len().to_le_bytes()).hex()
     }
 }
 
@@ -281,12 +281,12 @@ impl Program {
         write(&folder.join("main.rs"), glue::main_file(self.members.len()).as_bytes())?;
         write(&folder.join("support.rs"), glue::SUPPORT.as_bytes())?;
         for (index, &member) in self.members.iter().enumerate() {
-            let Unit { source, blob, blob_hash } = &units[member];
-            let file = folder.join(format!("{blob_hash}.blob"));
+            let Unit { source, blob } = &units[member];
+            let file = folder.join(format!("{}.blob", blob.hash()));
             if !blob.is_empty() {
-                write(&file, blob)?;
+                write_blob(&file, blob)?;
             }
-            let weights = glue::weights(source, blob_hash, &file.to_string_lossy(), blob.len());
+            let weights = glue::weights(source, blob.hash(), &file.to_string_lossy(), blob.len());
             write(&folder.join(format!("m{index}.rs")), format!("{weights}{source}").as_bytes())?;
         }
         Ok(())
@@ -316,6 +316,16 @@ impl Program {
         said.sort();
         said
     }
+}
+
+fn write_blob(path: &Path, blob: &Blob) -> Result<(), String> {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = made.and_then(|()| fs::File::create(path)).and_then(|file| {
+        let mut file = std::io::BufWriter::with_capacity(1 << 20, file);
+        blob.write(&mut file)?;
+        std::io::Write::flush(&mut file)
+    });
+    written.map_err(|e| format!("cannot write {}: {e}", path.display()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

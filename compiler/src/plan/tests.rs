@@ -125,14 +125,14 @@ fn each_content_is_stored_once() {
     };
     let ((a, wa), (b, wb)) = (program(&matrix, false), program(&transposed, true));
     let (plans, blob) = plan(&[&a, &b]).unwrap();
-    assert_eq!(blob.bytes.len(), 240);
+    assert_eq!(blob.len(), 240);
     assert_eq!(plans[0].room(wa), plans[1].room(wb));
     assert!(matches!(plans[0].room(wa), Room::Blob(b) if b.len == 240 && b.offset == 0));
     assert_eq!(plans[1].weight_bytes, 240);
-    assert_eq!(blob.hash.len(), 32);
-    assert_ne!(blob.hash, plan(&[]).unwrap().1.hash);
+    assert_eq!(blob.hash().len(), 32);
+    assert_ne!(blob.hash(), plan(&[]).unwrap().1.hash());
     // Row 0, column 16 is the first element of the second panel.
-    assert_eq!(blob.bytes[3 * 16 * 4..][..4], 16_f32.to_le_bytes());
+    assert_eq!(blob.to_bytes()[3 * 16 * 4..][..4], 16_f32.to_le_bytes());
 }
 
 #[test]

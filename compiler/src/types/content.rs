@@ -4,6 +4,7 @@
 //! by a print of few elements and compared in full, so that a large model is not read for nothing.
 
 use super::Tensor;
+use crate::mapped::release;
 use bytes::Bytes;
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -40,7 +41,7 @@ struct Matrix {
 }
 
 /// How many elements a print is made of.
-const SAMPLES: usize = 48;
+const SAMPLES: usize = 16;
 
 impl Contents {
     /// The identity of a constant, a new one if it was not seen before.
@@ -61,6 +62,8 @@ impl Contents {
             self.seen.push(matrix.clone());
             Identity { content, transposed: false }
         });
+        release(&matrix.bytes);
+        release(&self.seen[identity.content].bytes);
         self.held.push(matrix.bytes);
         self.places.insert(place, identity);
         identity

@@ -36,11 +36,26 @@ pub const fn packed_element(k: usize, n: usize, row: usize, column: usize) -> us
 ///
 /// `src` is row-major `[k, n]`, or `[n, k]` when `transposed`; `dst` has the same length.
 pub fn pack_panels(src: &[u8], elem: usize, k: usize, n: usize, transposed: bool, dst: &mut [u8]) {
+    pack_panel_range(src, elem, k, n, transposed, 0..panel_count(n), dst);
+}
+
+/// The panels `panels` of what [`pack_panels`] makes of the whole matrix.
+pub fn pack_panel_range(
+    src: &[u8],
+    elem: usize,
+    k: usize,
+    n: usize,
+    transposed: bool,
+    panels: core::ops::Range<usize>,
+    dst: &mut [u8],
+) {
+    let columns = n.min(panels.end * PANEL) - n.min(panels.start * PANEL);
     assert_eq!(src.len(), k * n * elem, "source is not k * n elements");
-    assert_eq!(dst.len(), src.len(), "destination is not k * n elements");
-    for panel in 0..panel_count(n) {
+    assert_eq!(dst.len(), k * columns * elem, "destination is not the panels' elements");
+    let first = panels.start * PANEL * k;
+    for panel in panels {
         let w = panel_width(n, panel);
-        let start = panel_offset(k, n, panel) * elem;
+        let start = (panel_offset(k, n, panel) - first) * elem;
         let out = &mut dst[start..start + k * w * elem];
         if transposed {
             let columns = &src[panel * PANEL * k * elem..];

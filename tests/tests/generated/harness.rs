@@ -195,8 +195,8 @@ pub(crate) fn check(cases: &[Case]) {
         });
     }
     writeln!(main, "fn main() {{\n{calls}}}").unwrap();
-    std::fs::write(folder.join("weights.blob"), &blob.bytes).unwrap();
-    let artifact = Artifact { modules, blob: blob.bytes, blob_hash: blob.hash };
+    std::fs::write(folder.join("weights.blob"), blob.to_bytes()).unwrap();
+    let artifact = Artifact { modules, blob };
     let source = artifact.source(&BlobSource::Include("../weights.blob".to_owned())).unwrap();
     std::fs::write(folder.join("src/models.rs"), source).unwrap();
     std::fs::write(folder.join("src/main.rs"), main).unwrap();

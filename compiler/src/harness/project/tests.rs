@@ -28,8 +28,7 @@ fn unit(body: &str) -> Unit {
     let report = Report { inputs: vec![port("x")], outputs: vec![port("y")], ..Report::default() };
     Unit {
         source: format!("pub mod model {{\n{source}\n}}\n{}", glue::drive(&report)),
-        blob: Vec::new(),
-        blob_hash: "0".repeat(32),
+        blob: Blob::default(),
     }
 }
 
@@ -67,8 +66,7 @@ fn dynamic(offset: usize, bytes: usize) -> Unit {
     blob[offset..offset + 4].copy_from_slice(&100.0_f32.to_le_bytes());
     Unit {
         source: format!("pub mod model {{\n{source}\n}}\n{}", glue::drive(&report)),
-        blob,
-        blob_hash: format!("{bytes:032x}"),
+        blob: Blob::from_bytes(blob),
     }
 }
 

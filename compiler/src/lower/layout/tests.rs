@@ -38,7 +38,7 @@ fn compiled(models: &[String]) -> (Vec<String>, (usize, String)) {
     let (_, blob) =
         crate::plan::plan(&programs.iter().collect::<Vec<_>>()).unwrap_or_else(|d| panic!("{}", d.message));
     let steps = |p: &Program| p.steps.iter().map(|s| format!("{:?}", s.kind)).collect::<Vec<_>>().join("\n");
-    (programs.iter().map(steps).collect(), (blob.bytes.len(), blob.hash))
+    (programs.iter().map(steps).collect(), (blob.len() as usize, blob.hash().to_owned()))
 }
 
 #[test]
