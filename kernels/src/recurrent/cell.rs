@@ -1,7 +1,7 @@
 //! What a step does with the finished sums of its gates: activations and the update of the state, 16 elements at a time.
 
 use super::Activation;
-use crate::math::{Float, clip};
+use crate::math::{clip, sigmoid, tanh};
 use crate::matmul::pack::PANEL;
 
 /// 16 elements of a row.
@@ -44,9 +44,9 @@ pub(super) fn lstm(
 ) {
     if gates.usual && peepholes.is_none() {
         for i in 0..PANEL {
-            let (input, output) = (sums[0][i].sigmoid(), sums[1][i].sigmoid());
-            c[i] = sums[2][i].sigmoid() * c[i] + input * sums[3][i].tanh();
-            h[i] = output * c[i].tanh();
+            let (input, output) = (sigmoid(sums[0][i]), sigmoid(sums[1][i]));
+            c[i] = sigmoid(sums[2][i]) * c[i] + input * tanh(sums[3][i]);
+            h[i] = output * tanh(c[i]);
         }
         return;
     }
@@ -88,8 +88,8 @@ pub(super) fn gru_after(
 ) {
     if gates.usual {
         for i in 0..PANEL {
-            let (update, reset) = (sums[0][i].sigmoid(), sums[1][i].sigmoid());
-            let candidate = (x[i] + reset * sums[2][i]).tanh();
+            let (update, reset) = (sigmoid(sums[0][i]), sigmoid(sums[1][i]));
+            let candidate = tanh(x[i] + reset * sums[2][i]);
             h[i] = (1.0 - update) * candidate + update * before[i];
         }
         return;
