@@ -71,6 +71,7 @@ static ROOMS: &[&[OpDef]] = &[
     loss::ROOM,
     matmul::ROOM,
     recurrent::ROOM,
+    attention::ROOM,
     conv::ROOM,
     pool::ROOM,
     quantize::ROOM,

@@ -3,17 +3,56 @@
 //! The core operator is made by `passes::fuse_attention` wherever a graph has that structure, and by nothing else: the
 //! recipes of ONNX's attention operators build products, maps and softmaxes like every exporter that knows none.
 
+mod attend;
+mod contrib;
 mod lower;
+mod rotary;
+mod standard;
+#[cfg(test)]
+mod tests;
 
 use super::map::Map;
 use super::matmul::MatMul;
 use super::movement::Transpose;
 use super::shape::{broadcast, broadcast_all};
+use super::{Build, OpDef};
 use crate::diag::{Code, Diagnostic, Reported};
 use crate::expr::{Expr, ExprBuilder, Reduction, Unary};
 use crate::ir::{Fact, Op};
 use crate::lower::LowerCx;
 use crate::types::{DType, Dim, Shape, Tensor, TensorType};
+
+/// The operators of this room.
+pub static ROOM: &[OpDef] = &[
+    OpDef::onnx(
+        "Attention",
+        &[23, 24],
+        "Scaled dot-product attention with masks, caches, groups of heads and soft-capping.",
+        standard::build,
+    ),
+    OpDef::onnx("RotaryEmbedding", &[23], "Turns pairs of elements by angles of positions.", rotary::build),
+    microsoft(
+        "Attention",
+        "Attention whose queries, keys and values are one projection of the input.",
+        contrib::build_attention,
+    ),
+    microsoft(
+        "MultiHeadAttention",
+        "Attention of projected queries, keys and values.",
+        contrib::build_multi_head,
+    ),
+    microsoft(
+        "GroupQueryAttention",
+        "Causal attention with a cache, in which heads of queries share heads of keys.",
+        contrib::build_grouped,
+    ),
+    microsoft("RotaryEmbedding", "Turns pairs of elements by angles of positions.", contrib::build_rotary),
+];
+
+/// An operator of onnxruntime's domain.
+const fn microsoft(name: &'static str, doc: &'static str, build: Build) -> OpDef {
+    OpDef { name, domain: "com.microsoft", since: &[1], doc, build }
+}
 
 /// The core operator: `softmax(scores(q · kᵀ)) · v` of `q [batch…, m, d]`, `k [batch…, n, d]`, `v [batch…, n, w]` in f32,
 /// with the leading axes broadcast.

@@ -5,7 +5,7 @@
 //! happens at compile time, on symbols where sizes are symbolic.
 
 mod constant;
-mod dims;
+pub mod dims;
 mod index;
 mod window;
 

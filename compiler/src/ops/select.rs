@@ -4,7 +4,7 @@
 //! the kernels: one outside its axis is an error of the run, never a panic.
 
 mod chosen;
-mod gather;
+pub mod gather;
 mod reverse;
 mod scatter;
 #[cfg(test)]

@@ -159,7 +159,7 @@ impl<'g> Found<'g> {
             inputs.push(reshaped(rebuild, *value, shape)?);
         }
         let rank = self.batch.len() + 2;
-        let scores = with_factor(&self.path.scores, first * second);
+        let scores = with_factor(&self.path.scores, first * second).with_axes(&|axis| axis + rank - 2);
         let scores = mask::inlined(&mut rebuild.new, scores, &mut inputs, rank);
         let op = Attention { scores, empty: self.path.empty, perm: (0..rank).collect() };
         let result = rebuild.add(Rc::new(op), inputs, None, &origins)?[0];

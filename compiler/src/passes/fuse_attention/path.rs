@@ -23,7 +23,7 @@ pub(super) struct Path<'g> {
     pub(super) product: &'g NodeData,
     /// The shape of its result.
     pub(super) product_space: Shape,
-    /// The scores: input 0 is the product, input `i` is `reads[i - 1]`.
+    /// The scores: input 0 is the product, input `i` is `reads[i - 1]`; axis 0 is that of queries, axis 1 that of keys.
     pub(super) scores: Expr,
     pub(super) reads: Vec<Read>,
     /// Whether shares that are NaN count as 0.
@@ -60,7 +60,7 @@ impl<'g> Path<'g> {
             softmax.is::<Map>().filter(|m| m.row_axes == 1 && !m.reduced && softmax.epilogue.is_none())?;
         let (x, empty) = softmax_of(&map.expr)?;
         spaces.push(map.space.clone());
-        let mut walk = follow(graph, softmax, &part(&map.expr, x), &map.space, Vec::new(), uses)?;
+        let mut walk = follow(graph, softmax, &part(&map.expr, x), &map.space, uses)?;
         for _ in 0..LONGEST {
             let node = graph.producer(walk.followed).filter(|n| read_once(n, walk.followed, uses))?;
             origins.extend(node.origins.iter().rev().cloned());
@@ -76,7 +76,7 @@ impl<'g> Path<'g> {
                 if map.expr.has_reductions() || map.reduced || map.space != space {
                     return None;
                 }
-                let inner = follow(graph, node, &map.expr, &space, Vec::new(), uses)?;
+                let inner = follow(graph, node, &map.expr, &space, uses)?;
                 walk = walk.into(inner);
             } else {
                 node.is::<MatMul>()?;
@@ -160,14 +160,14 @@ impl Walk {
 }
 
 /// Chooses the input of a map that leads back to a product.
-fn follow(
-    graph: &Graph,
-    node: &NodeData,
-    expr: &Expr,
-    space: &Shape,
-    mut reads: Vec<Option<Read>>,
-    uses: &[usize],
-) -> Option<Walk> {
+fn follow(graph: &Graph, node: &NodeData, expr: &Expr, space: &Shape, uses: &[usize]) -> Option<Walk> {
+    let mut reads = Vec::with_capacity(node.inputs.len());
+    let matrix = space.len().checked_sub(2)?;
+    // Positions along other axes would not be those of the attention.
+    if expr.nodes().any(|(_, n)| matches!(n.kind, ExprKind::Index(axis) if axis < matrix)) {
+        return None;
+    }
+    let expr = expr.with_axes(&|axis| axis - matrix);
     let read = expr.inputs();
     let mut followed = None;
     for (i, &value) in node.inputs.iter().enumerate() {
@@ -182,7 +182,7 @@ fn follow(
             reads.push(Some(Read { value, space: space.clone() }));
         }
     }
-    Some(Walk { expr: expr.clone(), reads, followed: followed? })
+    Some(Walk { expr, reads, followed: followed? })
 }
 
 /// Whether a value is the product of two computed operands, after maps and reshapes that nothing else reads.
@@ -192,7 +192,8 @@ fn leads_to_product(graph: &Graph, value: Value, uses: &[usize], left: usize) ->
     };
     let shape = &graph.ty(value).shape;
     if node.is::<MatMul>().is_some() {
-        return node.inputs.iter().all(|v| graph.constant(*v).is_none()) && shape.len() >= 2;
+        let fits = |v: &Value| graph.constant(*v).is_none() && graph.ty(*v).dtype == DType::F32;
+        return node.inputs.iter().all(fits) && shape.len() >= 2;
     }
     let on = |v: &Value| leads_to_product(graph, *v, uses, left - 1);
     if node.is::<Reshape>().is_some() {

@@ -9,7 +9,7 @@ use expect_test::expect;
 #[track_caller]
 fn check(inputs: &str, constants: &str, body: &str) -> String {
     let model = format!(
-        "<ir_version: 8, opset_import: [\"\" : 17]> attention ({inputs}) => (float[] y) <{constants}> {{ {body} }}"
+        "<ir_version: 8, opset_import: [\"\" : 24]> attention ({inputs}) => (float[] y) <{constants}> {{ {body} }}"
     );
     let after = check_meaning(&model);
     let attentions = after.nodes().filter(|(_, n)| n.is::<Attention>().is_some()).count();
@@ -79,7 +79,7 @@ fn soft_cap_and_bias_of_heads() {
 #[test]
 fn a_softmax_in_pieces() {
     let body = format!(
-        "{SPLIT} s = MatMul(qt, kt) l = ReduceMax <axes = [-1]> (s) d = Sub(s, l) e = Exp(d) axes = Constant <value = int64[1] {{-1}}> ()
+        "{SPLIT} s = MatMul(qt, kt) axes = Constant <value = int64[1] {{-1}}> () l = ReduceMax(s, axes) d = Sub(s, l) e = Exp(d)
          t0 = ReduceSum(e, axes) r = Reciprocal(t0) p = Mul(e, r) o = MatMul(p, vt) {MERGE}"
     );
     check(QKV, SHAPES, &body);
@@ -120,6 +120,14 @@ fn masks_of_positions() {
          float none = {{0}}, float lowest = {{-1000}}"
     );
     check(QKV, &constants, &body);
+}
+
+/// Positions where heads are in groups, so that the scores have another rank than the attention.
+#[test]
+fn positions_of_groups() {
+    let body = "y = Attention <is_causal = 1> (q, k, k)";
+    let text = check("float[2,6,5,4] q, float[2,3,7,4] k", "float unread = {0}", body);
+    assert!(text.contains("sub(index3, index4)"), "{text}");
 }
 
 #[test]
