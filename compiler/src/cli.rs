@@ -12,7 +12,7 @@ mod terminal;
 mod test;
 
 use crate::harness::bind::Dims;
-use crate::options::DimBinding;
+use crate::options::{DimBinding, Optimize, Options};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -82,6 +82,28 @@ struct DimArgs {
 impl DimArgs {
     fn get(&self) -> Dims {
         self.dims.iter().cloned().collect()
+    }
+}
+
+/// What the user chooses for a model beside its dimensions.
+#[derive(clap::Args, Clone)]
+struct ChoiceArgs {
+    /// What matters where size and speed are at odds: `speed` may store weights in a second layout
+    #[arg(long, value_name = "size|speed", default_value = "size", value_parser = parse_optimize)]
+    optimize: Optimize,
+}
+
+impl ChoiceArgs {
+    fn options(&self, dims: Dims, dump_after: &[String]) -> Options {
+        Options { dims, optimize: self.optimize, dump_after: dump_after.to_vec() }
+    }
+}
+
+fn parse_optimize(text: &str) -> Result<Optimize, String> {
+    match text {
+        "size" => Ok(Optimize::Size),
+        "speed" => Ok(Optimize::Speed),
+        _ => Err(format!("\"{text}\" is neither size nor speed")),
     }
 }
 

@@ -93,11 +93,23 @@ pub enum DimBinding {
     Range(i64, i64),
 }
 
+/// What matters where two goals are at odds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Optimize {
+    /// Weights are stored once, also where a second layout of some would be faster.
+    #[default]
+    Size,
+    /// Weights may be stored in a second layout where that is faster; the report tells which.
+    Speed,
+}
+
 /// The user's choices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Values or bounds of symbolic dimensions by name. Unnamed input dimensions are called `INPUT_AXIS`, as in `x_0`.
     pub dims: BTreeMap<String, DimBinding>,
+    /// What matters where size and speed are at odds.
+    pub optimize: Optimize,
     /// Passes after which to keep a text dump of the graph in the report; `lower` and `plan` name the later stages.
     pub dump_after: Vec<String>,
 }
@@ -107,6 +119,15 @@ impl Options {
     #[must_use]
     pub fn dim(mut self, name: impl Into<String>, binding: impl Into<DimBinding>) -> Options {
         self.dims.insert(name.into(), binding.into());
+        self
+    }
+}
+
+impl Options {
+    /// Says what matters where size and speed are at odds.
+    #[must_use]
+    pub fn optimize(mut self, optimize: Optimize) -> Options {
+        self.optimize = optimize;
         self
     }
 }

@@ -1,43 +1,50 @@
 //! The pipeline, stage by stage.
 
+mod weights;
+
 use crate::artifact::{Artifact, Module};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::import::{self, raw::RawAttribute, raw::RawModel};
+use crate::import::{self, raw::RawModel};
 use crate::ir::Graph;
 use crate::lir::Program;
 use crate::lower::Layouts;
-use crate::options::{ModelSource, Options};
+use crate::options::{ModelSource, Optimize, Options};
 use crate::plan::Plan;
-use crate::report::Report;
-use crate::types::{Contents, Tensor};
+use crate::report::{Report, ValueReport};
+use crate::types::Contents;
 use crate::{emit, lower, passes, plan};
 use std::collections::BTreeMap;
+use weights::{Firsts, Initializers};
 
 /// A model as far as it can be taken without the others it ships with.
 struct Prepared {
     graph: Graph,
+    initializers: Initializers,
     report: Report,
 }
 
 /// A model up to the memory plan.
 struct Lowered {
     program: Program,
+    initializers: Initializers,
     report: Report,
 }
 
 /// Compiles models that ship together. See [`crate::compile`].
 pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
+    let mut contents = Contents::default();
     let mut prepared = Vec::with_capacity(models.len());
     for (source, options) in models {
         let mut own = Diagnostics::new(&source.file);
-        match prepare(source, options, &mut own) {
+        match prepare(source, options, &mut contents, &mut own) {
             Some(done) if own.is_empty() => prepared.push((source, options, done)),
             _ => diagnostics.append(own),
         }
     }
     let graphs: Vec<&Graph> = prepared.iter().map(|(_, _, p)| &p.graph).collect();
-    let layouts = Layouts::choose(&graphs, false);
+    let speed = models.iter().any(|(_, options)| options.optimize == Optimize::Speed);
+    let layouts = Layouts::choose(&graphs, speed, contents);
     let mut lowered = Vec::with_capacity(models.len());
     for (source, options, prepared) in prepared {
         let mut own = Diagnostics::new(&source.file);
@@ -48,31 +55,40 @@ pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Dia
     }
     diagnostics.into_result()?;
     let programs: Vec<&Program> = lowered.iter().map(|l| &l.program).collect();
-    let (plans, blob) = plan::plan(&programs).map_err(|d| {
+    let (plans, blob, contents) = plan::plan_with(&programs, layouts.into_contents()).map_err(|d| {
         let mut diagnostics = Diagnostics::new(models.first().map_or("", |(s, _)| &s.file));
         diagnostics.report(d);
         diagnostics
     })?;
+    let firsts = weights::firsts(programs.iter().copied().zip(&plans), &contents);
     let mut modules = Vec::with_capacity(models.len());
     for (((source, options), lowered), plan) in models.iter().zip(lowered).zip(&plans) {
-        modules.push(finish(source, options, lowered, plan));
+        modules.push(finish(source, options, lowered, plan, &contents, &firsts));
     }
     Ok(Artifact { modules, blob })
 }
 
 /// Import and passes.
-fn prepare(source: &ModelSource, options: &Options, diagnostics: &mut Diagnostics) -> Option<Prepared> {
+fn prepare(
+    source: &ModelSource,
+    options: &Options,
+    contents: &mut Contents,
+    diagnostics: &mut Diagnostics,
+) -> Option<Prepared> {
     check_dumps(options, diagnostics);
     let raw = import::raw::read(source, diagnostics).ok()?;
     let graph = import::graph::build(&raw, options, diagnostics);
     if !diagnostics.is_empty() {
         return None;
     }
+    let initializers = Initializers::of(&raw, contents);
+    let (initializer_bytes, unique_initializer_bytes) = initializers.bytes();
     let mut report = Report {
         file: source.file.clone(),
         opset: raw.opsets.get("").copied().unwrap_or(0),
         operators: histogram(&raw),
-        unique_initializer_bytes: unique_initializer_bytes(&raw),
+        initializer_bytes,
+        unique_initializer_bytes,
         ..Report::default()
     };
     dump(options, &mut report, "import", &|| graph.to_string());
@@ -83,7 +99,7 @@ fn prepare(source: &ModelSource, options: &Options, diagnostics: &mut Diagnostic
             return None;
         }
     };
-    Some(Prepared { graph, report })
+    Some(Prepared { graph, initializers, report })
 }
 
 /// From the graph to the program.
@@ -93,26 +109,48 @@ fn lower_model(
     layouts: &Layouts,
     diagnostics: &mut Diagnostics,
 ) -> Option<Lowered> {
-    let Prepared { graph, mut report } = prepared;
+    let Prepared { graph, initializers, mut report } = prepared;
     let program = lower::lower(&graph, layouts, diagnostics)?;
     dump(options, &mut report, "lower", &|| program.to_string());
     describe(&graph, &program, &mut report);
-    Some(Lowered { program, report })
+    Some(Lowered { program, initializers, report })
 }
 
 /// The generated module and the last figures of its report.
-fn finish(source: &ModelSource, options: &Options, lowered: Lowered, plan: &Plan) -> Module {
-    let Lowered { program, mut report } = lowered;
+fn finish(
+    source: &ModelSource,
+    options: &Options,
+    lowered: Lowered,
+    plan: &Plan,
+    contents: &Contents,
+    firsts: &Firsts,
+) -> Module {
+    let Lowered { program, initializers, mut report } = lowered;
     dump(options, &mut report, "plan", &|| plan.to_string());
     report.context_bytes = plan.arena_bytes;
     report.context_lower_bound_bytes = plan.lower_bound_bytes;
     report.stored_weight_bytes = plan.weight_bytes;
+    weights::describe(&mut report, &program, plan, &initializers, contents, firsts);
+    report.values = values(&program, plan);
     let about = emit::About { file: &source.file, opset: report.opset };
     let emitted = emit::emit(&program, plan, &about);
     report.steps = emitted.steps;
     report.inputs = emitted.inputs;
     report.outputs = emitted.outputs;
     Module { name: source.name.clone(), items: emitted.items, doc: emitted.doc, report }
+}
+
+/// The values in the arena, in the order in which they are first needed.
+fn values(program: &Program, plan: &Plan) -> Vec<ValueReport> {
+    let mut values: Vec<ValueReport> = plan::lives(program, plan)
+        .into_iter()
+        .map(|(buffer, place, first, last)| {
+            let name = program.buffer(buffer).name.clone();
+            ValueReport { name, offset: place.offset, bytes: place.len, first, last }
+        })
+        .collect();
+    values.sort_by_key(|value| (value.first, value.offset));
+    values
 }
 
 /// Stages that are not passes but can be dumped.
@@ -146,27 +184,6 @@ fn histogram(raw: &RawModel) -> Vec<(String, usize)> {
     let mut list: Vec<(String, usize)> = counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
     list.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     list
-}
-
-/// Bytes of the model's constants, each content counted once; a matrix and its transpose are one content.
-fn unique_initializer_bytes(raw: &RawModel) -> u64 {
-    let mut contents = Contents::default();
-    let mut unique = BTreeMap::new();
-    let mut graphs = vec![&raw.graph];
-    while let Some(graph) = graphs.pop() {
-        let mut count =
-            |tensor: &Tensor| unique.insert(contents.of(tensor).content, tensor.bytes().len() as u64);
-        graph.initializers.iter().for_each(|(_, tensor)| _ = count(tensor));
-        for node in &graph.nodes {
-            for attribute in node.attributes.values() {
-                match attribute {
-                    RawAttribute::Tensor(tensor) if node.op_type == "Constant" => _ = count(tensor),
-                    other => graphs.extend(other.graphs()),
-                }
-            }
-        }
-    }
-    unique.values().sum()
 }
 
 fn describe(graph: &Graph, program: &Program, report: &mut Report) {

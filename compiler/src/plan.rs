@@ -135,6 +135,19 @@ fn plan_arena(program: &Program) -> Result<Plan, Diagnostic> {
     })
 }
 
+/// The values in the arena: the buffer, its place, and the first and the last step that need it.
+pub fn lives(program: &Program, plan: &Plan) -> Vec<(BufferId, Bytes, usize, usize)> {
+    let lives = liveness::lives(program, &plan.order);
+    let place = |at: usize| match plan.rooms[at] {
+        Room::Arena(bytes) => Some(bytes),
+        _ => None,
+    };
+    let value = |(at, life): (usize, &Option<liveness::Life>)| {
+        life.as_ref().zip(place(at)).map(|(l, bytes)| (BufferId(at as u32), bytes, l.first, l.last))
+    };
+    lives.iter().enumerate().filter_map(value).collect()
+}
+
 /// Bytes of a buffer at the largest extents.
 fn buffer_bytes(program: &Program, id: BufferId) -> Result<u64, Diagnostic> {
     let buffer = program.buffer(id);

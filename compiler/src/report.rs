@@ -23,10 +23,18 @@ pub struct Report {
     pub context_bytes: u64,
     /// Bytes of the largest set of values that are live at once: no plan can be smaller.
     pub context_lower_bound_bytes: u64,
-    /// Bytes of the model's initializers, each content counted once.
+    /// Bytes of the model's initializers.
+    pub initializer_bytes: u64,
+    /// Bytes of the model's initializers, each content counted once; a matrix and its transpose are one content.
     pub unique_initializer_bytes: u64,
     /// Bytes of the weights stored for this model.
     pub stored_weight_bytes: u64,
+    /// Bytes of them that hold what is stored in another layout too.
+    pub second_form_bytes: u64,
+    /// The constants in the blob that the model reads, by their offset.
+    pub weights: Vec<WeightReport>,
+    /// The values in the arena, in the order in which they are first needed.
+    pub values: Vec<ValueReport>,
     /// Multiplications with accumulation of one run at the largest sizes.
     pub macs: u64,
     /// Text dumps that were asked for: stage and text.
@@ -46,6 +54,42 @@ pub struct Port {
     pub shape: Vec<String>,
     /// Extents in numbers, if none is symbolic. Then the field is `&[T; N]`, otherwise `TensorRef<T, RANK>`.
     pub fixed: Option<Vec<usize>>,
+}
+
+/// A constant in the blob.
+#[derive(Clone, Debug)]
+pub struct WeightReport {
+    /// Names of all initializers that have this content.
+    pub names: Vec<String>,
+    /// Element type.
+    pub dtype: DType,
+    /// Extents, as the model has them.
+    pub shape: Vec<usize>,
+    /// First byte in the blob.
+    pub offset: u64,
+    /// Number of bytes.
+    pub bytes: u64,
+    /// Order of the elements.
+    pub layout: String,
+    /// The ONNX nodes that read it.
+    pub readers: Vec<String>,
+    /// Whether the blob holds the same content in another layout before it.
+    pub second_form: bool,
+}
+
+/// A value in the arena.
+#[derive(Clone, Debug)]
+pub struct ValueReport {
+    /// Name in the ONNX file, where it has one.
+    pub name: String,
+    /// First byte in the arena.
+    pub offset: u64,
+    /// Number of bytes at the largest sizes.
+    pub bytes: u64,
+    /// The first step that needs it.
+    pub first: usize,
+    /// The last step that needs it; one past the last step for results.
+    pub last: usize,
 }
 
 /// One step of the program.

@@ -4,7 +4,7 @@ mod write;
 
 use super::subject::{self, Subject};
 use super::terminal::{self, Progress};
-use super::{DimArgs, Stop};
+use super::{ChoiceArgs, DimArgs, Stop};
 use crate::harness::guard;
 use crate::options::{ModelSource, Options};
 use crate::report::Report;
@@ -27,6 +27,8 @@ pub(super) struct Args {
     output: PathBuf,
     #[command(flatten)]
     dims: DimArgs,
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// Print the graph as text after this pass (`lower` and `plan` name the later stages)
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
@@ -44,7 +46,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let paths: Vec<&Path> = models.iter().map(|(_, path)| path.as_path()).collect();
     let dims = subject::dims_of_each(&paths, &args.dims.get());
     let options: Vec<Options> =
-        dims.into_iter().map(|dims| Options { dims, dump_after: args.dump_after.clone() }).collect();
+        dims.into_iter().map(|dims| args.choices.options(dims, &args.dump_after)).collect();
     let output = args.output.clone();
     let progress = Progress::new("compiling");
     let written = guard::run_guarded(LIMIT, move || compile(&models, &options, &output));
@@ -52,6 +54,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let reports = written.map_err(|refusal| Stop::refused(format!("{refusal}")))??;
     for (file, report) in &reports {
         println!("{}: {}", file.display(), terminal::summary(report));
+        terminal::weights(report);
         terminal::dumps(report);
     }
     Ok(ExitCode::SUCCESS)

@@ -1,12 +1,14 @@
 //! `ingrain inspect`: what a model is, what it costs, and what stands in the way.
 
+mod html;
+
 use super::subject::{self, Subject};
 use super::terminal::{self, Progress, bytes, count, heading};
-use super::{DimArgs, Stop};
+use super::{ChoiceArgs, DimArgs, Stop};
 use crate::harness::bind::Dims;
 use crate::harness::{Interface, Refusal, compile_file};
 use crate::options::{DimBinding, Options};
-use crate::report::{Port, Report};
+use crate::report::{Port, Report, ValueReport, WeightReport};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,11 @@ pub(super) struct Args {
     /// Print JSON: an object for one model, an array for several
     #[arg(long)]
     json: bool,
+    /// Also draw the arena over time and the weights by layer, as a page of its own
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    choices: ChoiceArgs,
     /// Print the graph as text after this pass (`lower` and `plan` name the later stages)
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
@@ -46,8 +53,15 @@ struct Facts {
     steps: Vec<StepFacts>,
     context_bytes: u64,
     context_lower_bound_bytes: u64,
+    initializer_bytes: u64,
     unique_initializer_bytes: u64,
     stored_weight_bytes: u64,
+    /// Bytes that are not stored because a content occurs several times in the model.
+    shared_bytes: u64,
+    /// Bytes of constants that are stored in another layout too.
+    second_form_bytes: u64,
+    weights: Vec<WeightFacts>,
+    values: Vec<ValueFacts>,
     macs: u64,
     compile_ms: f64,
     unsupported: Vec<ProblemFacts>,
@@ -86,6 +100,27 @@ struct StepFacts {
 }
 
 #[derive(Serialize)]
+struct WeightFacts {
+    names: Vec<String>,
+    dtype: &'static str,
+    shape: Vec<usize>,
+    offset: u64,
+    bytes: u64,
+    layout: String,
+    readers: Vec<String>,
+    second_form: bool,
+}
+
+#[derive(Serialize)]
+struct ValueFacts {
+    name: String,
+    offset: u64,
+    bytes: u64,
+    first_step: usize,
+    last_step: usize,
+}
+
+#[derive(Serialize)]
 struct ProblemFacts {
     code: String,
     message: String,
@@ -100,6 +135,7 @@ const LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let mut all = Vec::new();
+    let mut pictured = Vec::new();
     let mut refused = false;
     // A path that leads nowhere is told where it is opened.
     let files: Vec<PathBuf> =
@@ -110,7 +146,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
         let progress = Progress::new(&format!("compiling {}", path.display()));
         let inspected = inspect(path, dims, args);
         drop(progress);
-        let (facts, refusal) = match inspected {
+        let (facts, outcome) = match inspected {
             Ok(inspected) => inspected,
             // The other models still count.
             Err(stop) if args.models.len() > 1 => {
@@ -120,15 +156,19 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
             }
             Err(stop) => return Err(stop),
         };
-        refused |= refusal.is_some();
-        if args.json {
-            all.push(facts);
-        } else {
-            print(&facts);
-            if let Some(refusal) = refusal {
+        refused |= outcome.is_err();
+        if !args.json {
+            print(&facts, outcome.as_deref().ok());
+            if let Err(refusal) = &outcome {
                 terminal::complain(&refusal.to_string());
             }
         }
+        pictured.extend(outcome.ok().map(|report| (facts.model.clone(), *report)));
+        all.push(facts);
+    }
+    if let Some(file) = &args.html {
+        std::fs::write(file, html::page(&pictured))
+            .map_err(|e| format!("{} cannot be written: {e}", file.display()))?;
     }
     if args.json {
         let json = if args.models.len() == 1 {
@@ -141,20 +181,23 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     Ok(if refused { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-fn inspect(path: &Path, mut dims: Dims, args: &Args) -> Result<(Facts, Option<Refusal>), Stop> {
+/// What is known of a model, and its report or why there is none.
+type Inspected = (Facts, Result<Box<Report>, Refusal>);
+
+fn inspect(path: &Path, mut dims: Dims, args: &Args) -> Result<Inspected, Stop> {
     let subject = Subject::at(path)?;
     let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = subject.first_set(&interface).map_err(|e| refuse(e.to_string()))?;
     let assumed = subject::bind_rest(&interface, set.as_ref(), &mut dims).map_err(refuse)?;
-    let options = Options { dims, dump_after: args.dump_after.clone() };
+    let options = args.choices.options(dims, &args.dump_after);
     let compiled = compile_file(&subject.model, &options, LIMIT);
     Ok(match compiled {
         Ok(compiled) => {
             let facts = of_report(subject.name, &compiled.report, assumed, compiled.time);
-            (facts, None)
+            (facts, Ok(Box::new(compiled.report)))
         }
-        Err(refusal) => (of_interface(subject.name, &interface, &options, assumed, &refusal), Some(refusal)),
+        Err(refusal) => (of_interface(subject.name, &interface, &options, assumed, &refusal), Err(refusal)),
     })
 }
 
@@ -185,12 +228,40 @@ fn of_report(model: String, report: &Report, assumed_dims: Vec<String>, time: Du
         steps: steps.collect(),
         context_bytes: report.context_bytes,
         context_lower_bound_bytes: report.context_lower_bound_bytes,
+        initializer_bytes: report.initializer_bytes,
         unique_initializer_bytes: report.unique_initializer_bytes,
         stored_weight_bytes: report.stored_weight_bytes,
+        shared_bytes: report.initializer_bytes - report.unique_initializer_bytes,
+        second_form_bytes: report.second_form_bytes,
+        weights: report.weights.iter().map(weight_facts).collect(),
+        values: report.values.iter().map(value_facts).collect(),
         macs: report.macs,
         compile_ms: time.as_secs_f64() * 1e3,
         unsupported: Vec::new(),
         dumps: report.dumps.iter().cloned().collect(),
+    }
+}
+
+fn weight_facts(weight: &WeightReport) -> WeightFacts {
+    WeightFacts {
+        names: weight.names.clone(),
+        dtype: weight.dtype.name(),
+        shape: weight.shape.clone(),
+        offset: weight.offset,
+        bytes: weight.bytes,
+        layout: weight.layout.clone(),
+        readers: weight.readers.clone(),
+        second_form: weight.second_form,
+    }
+}
+
+fn value_facts(value: &ValueReport) -> ValueFacts {
+    ValueFacts {
+        name: value.name.clone(),
+        offset: value.offset,
+        bytes: value.bytes,
+        first_step: value.first,
+        last_step: value.last,
     }
 }
 
@@ -223,8 +294,13 @@ fn of_interface(
         steps: Vec::new(),
         context_bytes: 0,
         context_lower_bound_bytes: 0,
+        initializer_bytes: 0,
         unique_initializer_bytes: 0,
         stored_weight_bytes: 0,
+        shared_bytes: 0,
+        second_form_bytes: 0,
+        weights: Vec::new(),
+        values: Vec::new(),
         macs: 0,
         compile_ms: 0.0,
         unsupported: problems(refusal),
@@ -260,7 +336,7 @@ fn extent(text: &str) -> ExtentFacts {
     text.parse().map_or_else(|_| ExtentFacts::Text(text.to_owned()), ExtentFacts::Number)
 }
 
-fn print(facts: &Facts) {
+fn print(facts: &Facts, report: Option<&Report>) {
     println!("{}", heading(&facts.model));
     for (what, ports) in [("input", &facts.inputs), ("output", &facts.outputs)] {
         for port in ports {
@@ -278,25 +354,21 @@ fn print(facts: &Facts) {
     operators.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
     let operators: Vec<String> = operators.iter().map(|(op, n)| format!("{op} {n}")).collect();
     println!("  operators: {}", operators.join(", "));
-    if facts.unsupported.is_empty() {
-        print_costs(facts);
+    if let Some(report) = report {
+        print_costs(facts, report);
     }
     for (stage, text) in &facts.dumps {
         println!("{}\n{}", heading(&format!("after {stage}:")), text.trim_end());
     }
 }
 
-fn print_costs(facts: &Facts) {
+fn print_costs(facts: &Facts, report: &Report) {
     println!(
         "  arena: {} (largest live set {})",
         bytes(facts.context_bytes),
         bytes(facts.context_lower_bound_bytes)
     );
-    println!(
-        "  weights: {} stored, {} in the model",
-        bytes(facts.stored_weight_bytes),
-        bytes(facts.unique_initializer_bytes)
-    );
+    terminal::weights(report);
     println!("  multiplications: {}", count(facts.macs));
     println!("  {} steps:", facts.steps.len());
     for (number, step) in facts.steps.iter().enumerate() {

@@ -95,13 +95,43 @@ pub(super) fn count(n: u64) -> String {
 
 /// One line about a compiled model.
 pub(super) fn summary(report: &Report) -> String {
-    format!(
-        "{} steps, {} MACs, arena {}, weights {}",
+    let mut text = format!(
+        "{} steps, {} MACs, arena {}, weights {} of {}",
         report.steps.len(),
         count(report.macs),
         bytes(report.context_bytes),
-        bytes(report.stored_weight_bytes)
-    )
+        bytes(report.stored_weight_bytes),
+        bytes(report.initializer_bytes)
+    );
+    if report.second_form_bytes > 0 {
+        text += &format!(" ({} in second forms)", bytes(report.second_form_bytes));
+    }
+    text
+}
+
+/// Prints each stored constant and what they take together.
+pub(super) fn weights(report: &Report) {
+    println!(
+        "  weights: {} stored, {} in the model, {} of it distinct (sharing saves {}, second forms take {})",
+        bytes(report.stored_weight_bytes),
+        bytes(report.initializer_bytes),
+        bytes(report.unique_initializer_bytes),
+        bytes(report.initializer_bytes - report.unique_initializer_bytes),
+        bytes(report.second_form_bytes)
+    );
+    for weight in &report.weights {
+        let shape: Vec<String> = weight.shape.iter().map(usize::to_string).collect();
+        println!(
+            "    {:>10}  {}: {}[{}], {}{}  <- {}",
+            bytes(weight.bytes),
+            weight.names.join(" = "),
+            weight.dtype,
+            shape.join(","),
+            weight.layout,
+            if weight.second_form { " (second form)" } else { "" },
+            weight.readers.join(", ")
+        );
+    }
 }
 
 /// Prints text dumps of stages to the standard output.

@@ -35,9 +35,9 @@ struct Readers {
 }
 
 impl Layouts {
-    /// Chooses for graphs that ship together. `speed` allows any second form.
-    pub fn choose(graphs: &[&Graph], speed: bool) -> Layouts {
-        let mut layouts = Layouts::default();
+    /// Chooses for graphs that ship together. `speed` allows any second form. Constants are found by `contents`.
+    pub fn choose(graphs: &[&Graph], speed: bool, contents: Contents) -> Layouts {
+        let mut layouts = Layouts { contents, ..Layouts::default() };
         let mut readers: BTreeMap<usize, Readers> = BTreeMap::new();
         for graph in graphs {
             layouts.collect(graph, &mut readers);
@@ -110,6 +110,11 @@ impl Layouts {
     pub fn panels(&self, tensor: &Tensor) -> Option<Packing> {
         let identity = self.contents.get(tensor)?;
         self.panels.get(&identity.content).map(|packing| turned(packing.clone(), identity))
+    }
+
+    /// What is known of the contents of constants.
+    pub fn into_contents(self) -> Contents {
+        self.contents
     }
 
     /// Whether two constants, packed so, are the same elements in the same order.

@@ -6,6 +6,7 @@ use crate::ir::Graph;
 use crate::lir::{Class, Packing, Program};
 use crate::passes;
 use crate::testing::graph_of;
+use crate::types::Contents;
 
 const K: usize = 20;
 const N: usize = 37;
@@ -20,7 +21,7 @@ fn matrix(name: &str, turned: bool) -> String {
 
 fn lowered(graphs: &[Graph]) -> Vec<Program> {
     let graphs: Vec<&Graph> = graphs.iter().collect();
-    let layouts = Layouts::choose(&graphs, false);
+    let layouts = Layouts::choose(&graphs, false, Contents::default());
     let mut diagnostics = Diagnostics::default();
     let programs: Option<Vec<Program>> =
         graphs.iter().map(|graph| super::super::lower(graph, &layouts, &mut diagnostics)).collect();
@@ -148,9 +149,13 @@ fn a_matrix_that_is_read_both_ways_is_stored_once() {
         .collect();
     assert_eq!(constants, [&Packing::Plain]);
     // Where speed is all, both get the layout of their kernel.
-    let layouts = Layouts::choose(&[&graph], true);
+    let layouts = Layouts::choose(&[&graph], true, Contents::default());
     assert!(graph_constants(&graph).iter().all(|t| layouts.packs(t)));
-    assert!(!graph_constants(&graph).iter().all(|t| Layouts::choose(&[&graph], false).packs(t)));
+    assert!(
+        !graph_constants(&graph)
+            .iter()
+            .all(|t| Layouts::choose(&[&graph], false, Contents::default()).packs(t))
+    );
 }
 
 fn graph_constants(graph: &Graph) -> Vec<&crate::types::Tensor> {
