@@ -4,6 +4,7 @@
 //! operator ([`crate::ir::Op`]) has a shape rule, a meaning and a lowering, all in its room.
 
 pub mod attention;
+pub mod contrib;
 pub mod conv;
 pub mod elements;
 pub mod generate;
@@ -81,6 +82,12 @@ static ROOMS: &[&[OpDef]] = &[
     resize::ROOM,
     sample::ROOM,
     signal::ROOM,
+    contrib::activation::ROOM,
+    contrib::norm::ROOM,
+    contrib::product::ROOM,
+    contrib::position::ROOM,
+    contrib::quantized::ROOM,
+    contrib::same::ROOM,
 ];
 
 /// Every ONNX operator, in documentation order.

@@ -11,7 +11,7 @@ mod transposed;
 pub mod window;
 
 pub use forward::Conv;
-pub(super) use forward::{groups, weight_window};
+pub(super) use forward::{channels_last as forward_channels_last, groups, weight_window};
 pub use transposed::ConvTranspose;
 
 use super::OpDef;

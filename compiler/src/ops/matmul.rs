@@ -28,7 +28,7 @@ pub static ROOM: &[OpDef] = &[
         domain: "",
         since: &[7, 9, 11, 13],
         doc: "`alpha * A' * B' + beta * C`, with A and B transposed on demand.",
-        build: build_gemm,
+        build: |cx| Ok(vec![gemm(cx)?]),
     },
     OpDef {
         name: "Einsum",
@@ -140,7 +140,11 @@ fn build_matmul(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     Ok(vec![cx.matmul(a, b)?])
 }
 
-fn build_gemm(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
+/// Gemm of a node's inputs and attributes.
+///
+/// # Errors
+/// If they do not fit.
+pub(super) fn gemm(cx: &mut NodeCx<'_>) -> Result<Value, Diagnostic> {
     let (mut a, b) = (cx.input(0)?, cx.input(1)?);
     let alpha = cx.attributes.float_or("alpha", 1.0)?;
     let beta = cx.attributes.float_or("beta", 1.0)?;
@@ -165,5 +169,5 @@ fn build_gemm(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
             e.add(v[0], scaled)
         })?;
     }
-    Ok(vec![y])
+    Ok(y)
 }

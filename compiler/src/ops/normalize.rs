@@ -11,6 +11,8 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub(super) use rows::{Centre, layer_norm, normalize_last, simplified_layer_norm};
+
 use super::{NodeCx, OpDef};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::Value;

@@ -70,7 +70,13 @@ pub static ROOM: &[OpDef] = &[
 
 /// A scale or zero point in a form that broadcasts to `x`: as it is for a scalar, along `axis` for a vector, repeated
 /// over blocks for a tensor of the same rank.
-fn spread(cx: &mut NodeCx<'_>, x: Value, parameter: Value, at: i64, block: i64) -> Result<Value, Diagnostic> {
+pub(super) fn spread(
+    cx: &mut NodeCx<'_>,
+    x: Value,
+    parameter: Value,
+    at: i64,
+    block: i64,
+) -> Result<Value, Diagnostic> {
     let (shape, own) = (cx.shape(x), cx.shape(parameter));
     if own.is_empty() || own.len() == 1 && own[0].is(1) {
         return cx.reshape(parameter, Vec::new());
@@ -217,8 +223,56 @@ fn build_dequantize(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     Ok(vec![y])
 }
 
+/// A tensor of one scale as real numbers.
+///
+/// # Errors
+/// If scale or zero point are not scalars.
+pub(super) fn dequantized(
+    cx: &mut NodeCx<'_>,
+    x: Value,
+    scale: Value,
+    zero: Option<Value>,
+) -> Result<Value, Diagnostic> {
+    let centred = centred(cx, x, zero, 0)?;
+    let scale = spread(cx, x, scale, 0, 0)?;
+    cx.map(&[centred, scale], |e, v| {
+        let x = e.cast(v[0], DType::F32);
+        e.mul(x, v[1])
+    })
+}
+
+/// Real numbers quantised with one scale.
+///
+/// # Errors
+/// If scale or zero point are not scalars, or nothing quantises to `dtype`.
+pub(super) fn quantized(
+    cx: &mut NodeCx<'_>,
+    x: Value,
+    scale: Value,
+    zero: Option<Value>,
+    dtype: DType,
+) -> Result<Value, Diagnostic> {
+    let dtype = quantized_type(cx, dtype)?;
+    let mut inputs = vec![x, spread(cx, x, scale, 0, 0)?];
+    if let Some(zero) = zero {
+        inputs.push(spread(cx, x, zero, 0, 0)?);
+    }
+    cx.map(&inputs, |e, v| {
+        let scaled = e.div(v[0], v[1]);
+        requantize(e, scaled, v.get(2).copied(), dtype)
+    })
+}
+
 fn build_dynamic(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let x = cx.input(0)?;
+    Ok(dynamic(cx, x)?.to_vec())
+}
+
+/// A tensor quantised to uint8, its scale and its zero point.
+///
+/// # Errors
+/// If it does not hold floats.
+pub(super) fn dynamic(cx: &mut NodeCx<'_>, x: Value) -> Result<[Value; 3], Diagnostic> {
     let (shape, rank) = (cx.shape(x), cx.rank(x));
     let ones = vec![Dim::ONE; rank];
     // The range of the data, widened to hold zero.
@@ -253,7 +307,7 @@ fn build_dynamic(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         let scaled = e.select(nothing, none, scaled);
         requantize(e, scaled, Some(v[2]), DType::U8)
     })?;
-    Ok(vec![y, scale, zero])
+    Ok([y, scale, zero])
 }
 
 /// A quantised tensor as 32-bit integers with its zero point taken away. The zero point is a scalar, has the rank of
@@ -268,7 +322,7 @@ fn centred(cx: &mut NodeCx<'_>, x: Value, zero: Option<Value>, along: usize) -> 
 }
 
 /// Rows of the left operand and columns of the right one may have zero points of their own.
-fn integer_product(
+pub(super) fn integer_product(
     cx: &mut NodeCx<'_>,
     a: (Value, Option<Value>),
     b: (Value, Option<Value>),
@@ -311,7 +365,12 @@ fn build_conv_integer(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
 }
 
 /// 32-bit sums as the quantised result: scaled by `a_scale * b_scale / y_scale`, rounded and saturated.
-fn rescale(cx: &mut NodeCx<'_>, sums: Value, scales: [Value; 3], y_zero: Value) -> Result<Value, Diagnostic> {
+pub(super) fn rescale(
+    cx: &mut NodeCx<'_>,
+    sums: Value,
+    scales: [Value; 3],
+    y_zero: Value,
+) -> Result<Value, Diagnostic> {
     let dtype = quantized_type(cx, cx.dtype(y_zero))?;
     let [a_scale, b_scale, y_scale] = scales;
     cx.map(&[sums, a_scale, b_scale, y_scale, y_zero], |e, v| {

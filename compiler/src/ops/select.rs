@@ -10,6 +10,7 @@ mod scatter;
 #[cfg(test)]
 mod tests;
 
+pub(super) use gather::gather;
 pub use gather::{Gather, GatherElements, GatherNd};
 pub use reverse::ReverseSequence;
 pub use scatter::{Reduction, ScatterElements, ScatterNd};

@@ -69,6 +69,15 @@ impl Op for Conv {
 
 /// The recipe of Conv.
 pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
+    let y = channels_last(cx)?;
+    Ok(vec![window::to_channels_first(cx, y)?])
+}
+
+/// The convolution of a node with its bias, channels last.
+///
+/// # Errors
+/// If inputs and attributes do not fit.
+pub(in crate::ops) fn channels_last(cx: &mut NodeCx<'_>) -> Result<Value, Diagnostic> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
     window::check_rank(cx, x)?;
     let groups = groups(cx)?;
@@ -77,8 +86,7 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let window = window::read(cx, &spatial, Some(kernel))?;
     let pixels = window::to_channels_last(cx, x)?;
     let product = cx.add(Conv { window, groups }, &[pixels, w])?;
-    let biased = add_bias(cx, product, 2)?;
-    Ok(vec![window::to_channels_first(cx, biased)?])
+    add_bias(cx, product, 2)
 }
 
 /// The attribute `group`.

@@ -33,7 +33,7 @@ fn inverse_root_mean_square(e: &mut ExprBuilder, x: ExprId, epsilon: f32) -> Exp
 
 /// What a row is normalised by.
 #[derive(Clone, Copy, PartialEq)]
-enum Centre {
+pub(in crate::ops) enum Centre {
     /// Mean and deviation.
     Mean,
     /// The root mean square.
@@ -97,7 +97,7 @@ fn stash_type(cx: &NodeCx<'_>, x: Value) -> Result<DType, Diagnostic> {
 }
 
 /// LayerNormalization, with mean and reciprocal deviation where they are used.
-pub(super) fn layer_norm(cx: &mut NodeCx<'_>) -> Built {
+pub(in crate::ops) fn layer_norm(cx: &mut NodeCx<'_>) -> Built {
     let x = cx.input(0)?;
     let (scale, bias) = (cx.optional(1), cx.optional(2));
     let inputs: Vec<Value> = [Some(x), scale, bias].into_iter().flatten().collect();
@@ -135,6 +135,38 @@ pub(super) fn rms_norm(cx: &mut NodeCx<'_>) -> Built {
     let wide = stash_type(cx, x)?;
     let rows = Rows { row_axes: space.len() - axis, space, centre: Centre::Zero, epsilon, wide };
     Ok(vec![normalised(cx, rows, x, Some(scale), None)?])
+}
+
+/// RMSNormalization as onnxruntime writes it: with the reciprocal of the root mean square where it is used.
+pub(in crate::ops) fn simplified_layer_norm(cx: &mut NodeCx<'_>) -> Built {
+    let x = cx.input(0)?;
+    let (axis, epsilon) = (cx.attributes.int_or("axis", -1)?, cx.attributes.float_or("epsilon", 1e-5)?);
+    let mut results = rms_norm(cx)?;
+    if cx.output_used(1) {
+        let (space, wide) = (cx.shape(x), stash_type(cx, x)?);
+        let row_axes = space.len() - crate::ops::shape::axis(axis, space.len())?;
+        results.push(cx.map_over(space, row_axes, true, &[x], |e, v| {
+            let x = e.cast(v[0], wide);
+            inverse_root_mean_square(e, x, epsilon)
+        })?);
+    }
+    Ok(results)
+}
+
+/// Normalisation over the last axis.
+///
+/// # Errors
+/// If scale or bias do not broadcast to the value.
+pub(in crate::ops) fn normalize_last(
+    cx: &mut NodeCx<'_>,
+    x: Value,
+    centre: Centre,
+    epsilon: f32,
+    scale: Option<Value>,
+    bias: Option<Value>,
+) -> Result<Value, Diagnostic> {
+    let rows = Rows { space: cx.shape(x), row_axes: 1, centre, epsilon, wide: exact(cx.dtype(x)) };
+    normalised(cx, rows, x, scale, bias)
 }
 
 /// InstanceNormalization: a row is the pixels of a channel.

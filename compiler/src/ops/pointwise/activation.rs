@@ -127,14 +127,19 @@ fn relu(e: &mut ExprBuilder, x: ExprId) -> ExprId {
 }
 
 /// `negative` where `x` is below zero, else `positive`.
-fn below_zero(e: &mut ExprBuilder, x: ExprId, negative: ExprId, positive: ExprId) -> ExprId {
+pub(in crate::ops) fn below_zero(
+    e: &mut ExprBuilder,
+    x: ExprId,
+    negative: ExprId,
+    positive: ExprId,
+) -> ExprId {
     let zero = e.number(x, 0.0);
     let below = e.compare(Compare::Less, x, zero);
     e.select(below, negative, positive)
 }
 
 /// `alpha * (exp(x) - 1)` for `x` below zero; it does not overflow above.
-fn scaled_expm1(e: &mut ExprBuilder, x: ExprId, alpha: f64) -> ExprId {
+pub(in crate::ops) fn scaled_expm1(e: &mut ExprBuilder, x: ExprId, alpha: f64) -> ExprId {
     let (alpha, one, zero) = (e.number(x, alpha), e.number(x, 1.0), e.number(x, 0.0));
     let limited = e.min(x, zero);
     let power = e.unary(Unary::Exp, limited);
@@ -164,7 +169,7 @@ fn prelu(cx: &mut NodeCx<'_>) -> Built {
     Ok(vec![result])
 }
 
-fn gelu(e: &mut ExprBuilder, x: ExprId) -> ExprId {
+pub(in crate::ops) fn gelu(e: &mut ExprBuilder, x: ExprId) -> ExprId {
     let (half, one, scale) = (e.number(x, 0.5), e.number(x, 1.0), e.number(x, FRAC_1_SQRT_2));
     let scaled = e.mul(x, scale);
     let curve = e.unary(Unary::Erf, scaled);
@@ -173,7 +178,7 @@ fn gelu(e: &mut ExprBuilder, x: ExprId) -> ExprId {
     e.mul(halved, gate)
 }
 
-fn gelu_tanh(e: &mut ExprBuilder, x: ExprId) -> ExprId {
+pub(in crate::ops) fn gelu_tanh(e: &mut ExprBuilder, x: ExprId) -> ExprId {
     let (half, one) = (e.number(x, 0.5), e.number(x, 1.0));
     let (cubic, scale) = (e.number(x, 0.044_715), e.number(x, (2.0 / PI).sqrt()));
     let square = e.mul(x, x);
@@ -187,7 +192,7 @@ fn gelu_tanh(e: &mut ExprBuilder, x: ExprId) -> ExprId {
     e.mul(halved, gate)
 }
 
-fn hard_sigmoid(e: &mut ExprBuilder, x: ExprId, alpha: f64, beta: f64) -> ExprId {
+pub(in crate::ops) fn hard_sigmoid(e: &mut ExprBuilder, x: ExprId, alpha: f64, beta: f64) -> ExprId {
     let (alpha, beta) = (e.number(x, alpha), e.number(x, beta));
     let (zero, one) = (e.number(x, 0.0), e.number(x, 1.0));
     let scaled = e.mul(x, alpha);
@@ -197,7 +202,7 @@ fn hard_sigmoid(e: &mut ExprBuilder, x: ExprId, alpha: f64, beta: f64) -> ExprId
 }
 
 /// `max(x, 0) + log(1 + exp(-|x|))`: the exponential does not overflow.
-fn softplus(e: &mut ExprBuilder, x: ExprId) -> ExprId {
+pub(in crate::ops) fn softplus(e: &mut ExprBuilder, x: ExprId) -> ExprId {
     let one = e.number(x, 1.0);
     let magnitude = e.unary(Unary::Abs, x);
     let negative = e.unary(Unary::Neg, magnitude);

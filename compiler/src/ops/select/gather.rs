@@ -274,7 +274,7 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
 }
 
 /// The slices of `axis` at the positions that `indices` holds.
-pub(super) fn gather(
+pub(in crate::ops) fn gather(
     cx: &mut NodeCx<'_>,
     x: Value,
     axis: usize,
