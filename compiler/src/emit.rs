@@ -11,6 +11,7 @@ mod call;
 mod code;
 mod copy;
 mod dims;
+mod flow;
 mod map;
 mod module;
 mod names;

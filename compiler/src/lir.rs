@@ -1,14 +1,18 @@
 //! The low-level program: buffers and steps.
 //!
-//! Closed and small on purpose. A step either calls a kernel of the kernels crate or is a loop nest around a scalar
-//! expression. Nothing here knows of ONNX but the names in [`Origin`]s, which become comments.
+//! Closed and small on purpose. A step calls a kernel of the kernels crate, is a loop nest around a scalar expression,
+//! or is control flow around blocks of steps. Nothing here knows of ONNX but the names in [`Origin`]s, which become
+//! comments.
 
+mod control;
 mod print;
 mod verify;
 
+pub use control::{Block, Branch, Growing, Joined, Loop};
+
 use crate::expr::Expr;
 use crate::ir::Requirement;
-use crate::types::{DType, Dim, Origin, Symbols, Tensor};
+use crate::types::{DType, Dim, Origin, Symbol, Symbols, Tensor};
 
 /// A buffer of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -180,6 +184,8 @@ pub struct Call {
     pub args: Vec<Arg>,
     /// Whether the function returns `Result<_, kernels::select::IndexError>`, which becomes an error that names the node.
     pub fallible: bool,
+    /// The symbol whose value the function returns, as `usize`: how many elements it found.
+    pub count: Option<Symbol>,
 }
 
 /// How a loop nest reads or writes a buffer: element `offset + Σ index[axis] * strides[axis]`.
@@ -226,6 +232,26 @@ pub enum StepKind {
         /// Where they go.
         store: Access,
     },
+    /// Gives a symbol the value of a 64-bit integer that was computed.
+    Bind {
+        /// The symbol.
+        symbol: Symbol,
+        /// The integer: one element.
+        place: Place,
+    },
+    /// Ends the run with an error unless a truth value is as expected.
+    Check {
+        /// The truth value: one element.
+        condition: Place,
+        /// What it must be.
+        expected: bool,
+        /// What is wrong if it is not, as a clause.
+        what: &'static str,
+    },
+    /// Runs one of two blocks.
+    Branch(Branch),
+    /// Runs a block again and again.
+    Loop(Loop),
 }
 
 /// A step of the program.
@@ -288,8 +314,17 @@ pub enum Touch {
 }
 
 impl Step {
-    /// Every buffer this step touches, in argument order.
+    /// Every buffer this step touches, in argument order; for control flow those of its blocks too.
     pub fn touches(&self) -> Vec<(BufferId, Touch)> {
+        let mut list = self.own_touches();
+        for step in self.blocks().into_iter().flat_map(|block| &block.steps) {
+            list.extend(step.touches());
+        }
+        list
+    }
+
+    /// The buffers that it touches itself, not in a block.
+    pub fn own_touches(&self) -> Vec<(BufferId, Touch)> {
         let mut list = Vec::new();
         match &self.kind {
             StepKind::Map(map) => {
@@ -305,6 +340,11 @@ impl Step {
                     arg.touches(&mut list);
                 }
             }
+            StepKind::Bind { place, .. } | StepKind::Check { condition: place, .. } => {
+                list.push((place.buffer, Touch::Read));
+            }
+            StepKind::Branch(branch) => list.push((branch.condition.buffer, Touch::Read)),
+            StepKind::Loop(l) => list.extend(l.condition.iter().map(|c| (c.buffer, Touch::Read))),
         }
         list
     }

@@ -4,6 +4,7 @@
 //! offset and strides, so that movement operators cost nothing unless a reader needs its elements side by side.
 
 mod context;
+mod control;
 mod driver;
 pub mod epilogue;
 mod layout;
@@ -11,6 +12,7 @@ mod placement;
 mod view;
 
 pub use context::LowerCx;
+pub use control::Repetition;
 pub use driver::lower;
 pub use layout::Layouts;
 pub use view::View;

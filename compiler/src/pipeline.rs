@@ -4,14 +4,14 @@ mod weights;
 
 use crate::artifact::{Artifact, Module};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::import::{self, raw::RawModel};
+use crate::import::{self, raw::RawAttribute, raw::RawModel};
 use crate::ir::Graph;
-use crate::lir::Program;
+use crate::lir::{Program, Step};
 use crate::lower::Layouts;
 use crate::options::{ModelSource, Optimize, Options};
 use crate::plan::Plan;
 use crate::report::{Report, ValueReport};
-use crate::types::Contents;
+use crate::types::{Contents, Symbols};
 use crate::{emit, lower, passes, plan};
 use std::collections::BTreeMap;
 use weights::{Firsts, Initializers};
@@ -77,7 +77,7 @@ fn prepare(
 ) -> Option<Prepared> {
     check_dumps(options, diagnostics);
     let raw = import::raw::read(source, diagnostics).ok()?;
-    let graph = import::graph::build(&raw, options, diagnostics);
+    let graph = import::graph::build(&raw.graph, options, diagnostics);
     if !diagnostics.is_empty() {
         return None;
     }
@@ -178,8 +178,12 @@ fn dump(options: &Options, report: &mut Report, stage: &str, text: &dyn Fn() -> 
 /// How often each operator occurs, most frequent first, then by name.
 fn histogram(raw: &RawModel) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for node in &raw.graph.nodes {
-        *counts.entry(&node.op_type).or_default() += 1;
+    let mut graphs = vec![&raw.graph];
+    while let Some(graph) = graphs.pop() {
+        for node in &graph.nodes {
+            *counts.entry(&node.op_type).or_default() += 1;
+            graphs.extend(node.attributes.values().flat_map(RawAttribute::graphs));
+        }
     }
     let mut list: Vec<(String, usize)> = counts.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
     list.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
@@ -187,11 +191,18 @@ fn histogram(raw: &RawModel) -> Vec<(String, usize)> {
 }
 
 fn describe(graph: &Graph, program: &Program, report: &mut Report) {
-    report.dims = graph.symbols.iter().map(|(s, r)| (s.name().to_owned(), r.lo, r.hi)).collect();
-    report.macs = program
-        .steps
-        .iter()
-        .filter_map(|s| s.macs.range(&graph.symbols))
-        .map(|r| u64::try_from(r.hi).unwrap_or(0))
-        .fold(0, u64::saturating_add);
+    let mut given = Vec::new();
+    graph.inputs.iter().flat_map(|&v| &graph.ty(v).shape).for_each(|dim| dim.symbols(&mut given));
+    let dims = graph.symbols.iter().filter(|(symbol, _)| given.contains(symbol));
+    report.dims = dims.map(|(s, r)| (s.name().to_owned(), r.lo, r.hi)).collect();
+    report.macs = macs(&program.steps, &program.symbols);
+}
+
+/// Multiplications with accumulation of these steps, each step of a loop counted once.
+fn macs(steps: &[Step], symbols: &Symbols) -> u64 {
+    let own = |step: &Step| step.macs.range(symbols).map_or(0, |r| u64::try_from(r.hi).unwrap_or(0));
+    let inner = |step: &Step| {
+        step.blocks().into_iter().map(|block| macs(&block.steps, symbols)).fold(0, u64::saturating_add)
+    };
+    steps.iter().map(|step| own(step).saturating_add(inner(step))).fold(0, u64::saturating_add)
 }

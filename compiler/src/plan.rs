@@ -54,9 +54,10 @@ pub enum Room {
 pub struct Plan {
     /// For each buffer, its place.
     pub rooms: Vec<Room>,
-    /// The steps, by their position in the program, in the order in which they run.
+    /// The outermost steps, by their position in the program, in the order in which they run.
     pub order: Vec<usize>,
-    /// For each step of the program, the load whose buffer it overwrites: `loads[i]` of a map, 0 for a copy.
+    /// For each step in the order in which they run, those of a block after the step that owns it: the load whose
+    /// buffer it overwrites, `loads[i]` of a map, 0 for a copy.
     pub in_place: Vec<Option<usize>>,
     /// Bytes of the arena.
     pub arena_bytes: u64,
@@ -110,8 +111,9 @@ fn plan_arena(program: &Program) -> Result<Plan, Diagnostic> {
         return Err(Diagnostic::new(Code::Internal, format!("the program is defective: {problem}")));
     }
     let order = order::order(program, &sizes);
-    let lives = liveness::lives(program, &order);
-    let classes = in_place::classes(program, &order, &lives);
+    let timeline = liveness::Timeline::new(program, &order);
+    let lives = liveness::lives(program, &timeline);
+    let classes = in_place::classes(program, &timeline, &lives);
     let blocks = in_place::blocks(program, &classes, &lives, &sizes);
     let placed = arena::place(&blocks);
     let mut rooms = vec![Room::Unused; program.buffers.len()];
@@ -137,7 +139,7 @@ fn plan_arena(program: &Program) -> Result<Plan, Diagnostic> {
 
 /// The values in the arena: the buffer, its place, and the first and the last step that need it.
 pub fn lives(program: &Program, plan: &Plan) -> Vec<(BufferId, Bytes, usize, usize)> {
-    let lives = liveness::lives(program, &plan.order);
+    let lives = liveness::lives(program, &liveness::Timeline::new(program, &plan.order));
     let place = |at: usize| match plan.rooms[at] {
         Room::Arena(bytes) => Some(bytes),
         _ => None,

@@ -105,6 +105,19 @@ impl<'m, const LINES: usize> Memory<'m, LINES> {
         unsafe { reads.refs(self.base()) }
     }
 
+    /// The first element of a value.
+    ///
+    /// # Panics
+    /// If the slot is empty or out of bounds; with a constant slot this is decided at compile time.
+    #[inline(always)]
+    #[track_caller]
+    pub fn first<T: Element>(&self, slot: Slot<T>) -> T {
+        match self.read(slot).first() {
+            Some(&value) => value,
+            None => defect("a value has no elements"),
+        }
+    }
+
     /// A value of fixed size.
     ///
     /// # Panics

@@ -51,6 +51,28 @@ pub enum Error {
         /// The size it would have.
         got: usize,
     },
+    /// A size that depends on data is not one that the model was compiled for.
+    Size {
+        /// The ONNX node that needs it.
+        node: &'static str,
+        /// The least possible size.
+        min: usize,
+        /// The largest possible size.
+        max: usize,
+        /// The size it would have.
+        got: i64,
+    },
+}
+
+/// A size that was computed from data: checks that it is between `min` and `max`.
+///
+/// # Errors
+/// [`Error::Size`] if not.
+#[inline]
+pub const fn check_size(node: &'static str, got: i64, min: usize, max: usize) -> Result<usize, Error> {
+    let size = if got < 0 { usize::MAX } else { got.cast_unsigned() as usize };
+    let fits = got >= 0 && size as u64 == got.cast_unsigned() && min <= size && size <= max;
+    if fits { Ok(size) } else { Err(Error::Size { node, min, max, got }) }
 }
 
 /// Checks that the dimension of an input is between `min` and `max`. `what` names both in the error.
@@ -60,6 +82,15 @@ pub enum Error {
 #[inline]
 pub const fn check_dim(what: &'static str, got: usize, min: usize, max: usize) -> Result<(), Error> {
     if min <= got && got <= max { Ok(()) } else { Err(Error::Dim { what, min, max, got }) }
+}
+
+/// Checks that `got` places are not more than the `max` that are planned.
+///
+/// # Errors
+/// [`Error::Capacity`] if they are.
+#[inline]
+pub const fn check_capacity(node: &'static str, got: usize, max: usize) -> Result<(), Error> {
+    if got <= max { Ok(()) } else { Err(Error::Capacity { node, max, got }) }
 }
 
 impl fmt::Display for Error {
@@ -76,6 +107,9 @@ impl fmt::Display for Error {
             Error::Undefined { node, what } => write!(f, "{node}: {what}"),
             Error::Capacity { node, max, got } => {
                 write!(f, "{node}: the result needs {got} places, {max} are planned")
+            }
+            Error::Size { node, min, max, got } => {
+                write!(f, "{node}: a size is {got}, expected {min} to {max}")
             }
         }
     }

@@ -29,7 +29,7 @@ pub use arena::{Arena, LINE_BYTES, Memory};
 pub use blob::{Aligned, Blob};
 pub use bools::{as_bools, bool_array, bool_tensor, from_bools};
 pub use element::Element;
-pub use error::{Error, check_dim};
+pub use error::{Error, check_capacity, check_dim, check_size};
 pub use slot::Slot;
 pub use slots::Slots;
 pub use tensor::TensorRef;

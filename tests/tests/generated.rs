@@ -538,8 +538,13 @@ fn gather() -> Case {
         Arg::Read("indices", indices),
         Arg::Write("y", result),
     ];
-    let call =
-        ingrain_compiler::lir::Call { kernel: "select::gather", generics: Vec::new(), args, fallible: true };
+    let call = ingrain_compiler::lir::Call {
+        kernel: "select::gather",
+        generics: Vec::new(),
+        args,
+        fallible: true,
+        count: None,
+    };
     b.step("Gather", "embed", StepKind::Call(call));
     let rows = table.to_f32s();
     let chosen: Vec<f32> = [4, 0, 5].iter().flat_map(|&r: &usize| rows[r * 5..r * 5 + 5].to_vec()).collect();

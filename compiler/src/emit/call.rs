@@ -21,8 +21,9 @@ pub(super) fn body(cx: &Cx<'_>, call: &Call) -> StepBody {
     let generics = call.generics.iter().map(|&dtype| stored_type(dtype));
     let generics = if call.generics.is_empty() { TokenStream::new() } else { quote!(::<#(#generics),*>) };
     let code = Code::call(quote!(kernels::#kernel #generics), &args).tokens;
-    let body = if call.fallible { code } else { quote!(#code;) };
-    StepBody { params: writer.params, body, fallible: call.fallible }
+    let counts = call.count.is_some();
+    let body = if call.fallible || counts { code } else { quote!(#code;) };
+    StepBody { params: writer.params, body, fallible: call.fallible, counts }
 }
 
 /// A path below the kernels crate.

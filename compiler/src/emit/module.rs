@@ -1,6 +1,7 @@
 //! The items of a generated module: what users see, where values live, and `run`.
 
 use super::code::{Binding, Code, ident};
+use super::flow::{self, Flow, Item};
 use super::names::{Names, plain, screaming, snake};
 use super::rows::mentions;
 use super::scalar::stored_type;
@@ -15,32 +16,25 @@ use quote::quote;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Calls in one function; more of them go to functions of their own, which compile faster than one long one.
-const CALLS_PER_FUNCTION: usize = 32;
-
 /// Writes the module.
 pub(super) fn emit(cx: &Cx<'_>) -> Emitted {
     let inputs = ports(cx, &cx.program.inputs);
     let outputs = ports(cx, &cx.program.outputs);
     let mut functions = Functions::new();
-    let mut calls: Vec<StepCall> = Vec::new();
-    let mut computed = Vec::new();
-    for &at in &cx.plan.order {
-        let step = &cx.program.steps[at];
-        let call = functions.call(cx, step, cx.plan.in_place[at]);
-        computed.push((step, call.as_ref().map(|call| call.function)));
-        calls.extend(call);
-    }
+    let (items, computed) = flow::items(cx, &mut functions);
+    let mut calls = Vec::new();
+    flow::calls(&items, &mut calls);
     functions.unhide(&calls);
     let report = |(step, function): (&Step, Option<usize>)| {
-        let what = function.map_or_else(|| "in place".to_owned(), |f| functions.list[f].name.to_string());
+        let what =
+            function.map_or_else(|| flow::unnamed(step).to_owned(), |f| functions.list[f].name.to_string());
         let macs = step.macs.range(&cx.program.symbols).map_or(0, |r| u64::try_from(r.hi).unwrap_or(0));
         StepReport { what, origins: step.origins.iter().map(|o| o.to_string()).collect(), macs }
     };
     let steps = computed.into_iter().map(report).collect();
     let places = Places::new(cx);
     let writer = Writer { cx, inputs: &inputs, outputs: &outputs, functions: &functions, places };
-    let run = writer.run(&calls);
+    let run = writer.run(&items);
     let items: Vec<TokenStream> = functions.list.iter().map(|f| f.tokens(cx)).collect();
     let constants = writer.places.constants();
     let faces = writer.faces();
@@ -155,11 +149,12 @@ impl<'a> Places<'a> {
     }
 }
 
-struct Writer<'a> {
-    cx: &'a Cx<'a>,
+/// What the text of the module is made from.
+pub(super) struct Writer<'a> {
+    pub cx: &'a Cx<'a>,
     inputs: &'a [report::Port],
     outputs: &'a [report::Port],
-    functions: &'a Functions,
+    pub functions: &'a Functions,
     places: Places<'a>,
 }
 
@@ -234,19 +229,21 @@ impl Writer<'_> {
     }
 
     /// The implementation of `Model`, and the functions that a long `run` is cut into.
-    fn run(&self, calls: &[StepCall]) -> TokenStream {
+    fn run(&self, items: &[Item<'_>]) -> TokenStream {
         let input_type = if self.inputs.is_empty() { quote!(Inputs) } else { quote!(Inputs<'_>) };
         let output_type = if self.outputs.is_empty() { quote!(Outputs) } else { quote!(Outputs<'_>) };
-        let statements: Vec<TokenStream> = calls.iter().map(|call| self.statement(call)).collect();
-        let (parts, main) = self.parts(calls, statements, &input_type);
-        let dims = self.solve();
+        let (dims, known) = self.solve();
         let results = self.results();
-        let memory = if calls.is_empty() && self.outputs.is_empty() {
-            TokenStream::new()
-        } else {
+        let flow = Flow::new(self, input_type.clone());
+        let main = flow.block(items, &self.cx.program.requirements, &known, &results);
+        let parts = flow.parts();
+        let body = quote!(#main Ok(#results));
+        let memory = if mentions(&body, "memory") {
             quote!(let memory = &mut self.memory;)
+        } else {
+            TokenStream::new()
         };
-        let body = quote!(#dims #memory #(#main)* Ok(#results));
+        let body = quote!(#dims #memory #body);
         let inputs = ident(if mentions(&body, "inputs") { "inputs" } else { "_inputs" });
         let failure = if self.functions.list.iter().any(|f| f.fallible) {
             quote! {
@@ -281,73 +278,23 @@ impl Writer<'_> {
         }
     }
 
-    /// Cuts a long list of statements into functions, and gives the calls of these instead.
-    fn parts(
-        &self,
-        calls: &[StepCall],
-        statements: Vec<TokenStream>,
-        input_type: &TokenStream,
-    ) -> (Vec<TokenStream>, Vec<TokenStream>) {
-        if statements.len() <= CALLS_PER_FUNCTION + CALLS_PER_FUNCTION / 2 {
-            return (Vec::new(), statements);
-        }
-        let (mut parts, mut main, mut names) = (Vec::new(), Vec::new(), self.functions.names.clone());
-        let chunks = statements.chunks(CALLS_PER_FUNCTION).zip(calls.chunks(CALLS_PER_FUNCTION));
-        for (number, (statements, calls)) in chunks.enumerate() {
-            let body = quote!(#(#statements)*);
-            let name = ident(&names.unique(&format!("part_{}", number + 1)));
-            let inputs = mentions(&body, "inputs");
-            let symbols: Vec<Ident> = self
-                .symbols()
-                .into_iter()
-                .map(|s| ident(self.cx.dims.name(&s)))
-                .filter(|name| mentions(&body, &name.to_string()))
-                .collect();
-            let input_param = inputs.then(|| quote!(inputs: &#input_type,));
-            let input_arg = inputs.then(|| quote!(&inputs,));
-            let fallible = calls.iter().any(|c| self.functions.list[c.function].fallible);
-            let (result, end, question) = if fallible {
-                let result = quote!(-> Result<(), ::ingrain::Error>);
-                (result, quote!(Ok(())), quote!(?))
-            } else {
-                (TokenStream::new(), TokenStream::new(), TokenStream::new())
-            };
-            let doc = format!(
-                " Steps {} to {} of {}.",
-                number * CALLS_PER_FUNCTION + 1,
-                number * CALLS_PER_FUNCTION + calls.len(),
-                self.cx.plan.order.len()
-            );
-            parts.push(quote! {
-                #[doc = #doc]
-                #[inline(never)]
-                fn #name(
-                    memory: &mut ::ingrain::Memory<'_, LINES>, #input_param #(#symbols: usize),*
-                ) #result {
-                    #body
-                    #end
-                }
-            });
-            main.push(quote!(#name(memory, #input_arg #(#symbols),*)#question;));
-        }
-        (parts, main)
-    }
-
     fn symbols(&self) -> Vec<Symbol> {
         self.cx.program.symbols.keys().cloned().collect()
     }
 
-    fn statement(&self, call: &StepCall) -> TokenStream {
+    /// The call of a step's function.
+    pub(super) fn statement(&self, call: &StepCall) -> TokenStream {
         let function = &self.functions.list[call.function];
-        let slot = |place: &Place| match self.cx.plan.room(place.buffer) {
-            Room::Arena(_) => Some(self.places.slot(place)),
-            _ => None,
-        };
-        statement(self.cx, function, call, &slot, &|place| self.outside(place))
+        statement(self.cx, function, call, &|place| self.slot(place), &|place| self.outside(place))
+    }
+
+    /// A place in the arena; `None` for places elsewhere.
+    pub(super) fn slot(&self, place: &Place) -> Option<Code> {
+        matches!(self.cx.plan.room(place.buffer), Room::Arena(_)).then(|| self.places.slot(place))
     }
 
     /// A slice that is not in the arena.
-    fn outside(&self, place: &Place) -> Code {
+    pub(super) fn outside(&self, place: &Place) -> Code {
         let Room::Input(index) = self.cx.plan.room(place.buffer) else {
             let slot = self.places.slot(place).tokens;
             return Code::tight(quote!(super::WEIGHTS.get(#slot)));
@@ -363,8 +310,8 @@ impl Writer<'_> {
         Code { tokens: quote!(&#whole[#offset..][..#len]), binding: Binding::Prefix }
     }
 
-    /// Statements that check the inputs and give symbols their values.
-    fn solve(&self) -> TokenStream {
+    /// Statements that check the inputs and give symbols their values; and these symbols.
+    fn solve(&self) -> (TokenStream, BTreeSet<Symbol>) {
         let mut known: BTreeSet<Symbol> = BTreeSet::new();
         let (mut checks, mut lets, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for (port, field) in self.cx.program.inputs.iter().zip(self.inputs) {
@@ -401,13 +348,7 @@ impl Writer<'_> {
                 }
             }
         }
-        for requirement in &self.cx.program.requirements {
-            let have = self.cx.dims.size(&requirement.have).tokens;
-            let want = self.cx.dims.size(&requirement.want).tokens;
-            let what = plain(&requirement.what);
-            rest.push(quote!(::ingrain::check_dim(#what, #have, #want, #want)?;));
-        }
-        quote!(#(#checks)* #(#lets)* #(#rest)*)
+        (quote!(#(#checks)* #(#lets)* #(#rest)*), known)
     }
 
     /// `Outputs { … }`

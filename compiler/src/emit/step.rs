@@ -38,12 +38,14 @@ pub(super) struct StepBody {
     pub body: TokenStream,
     /// Whether it returns an index error.
     pub fallible: bool,
+    /// Whether it returns how many elements it found.
+    pub counts: bool,
 }
 
 impl StepBody {
     /// A body that cannot fail.
     pub(super) fn new(params: Vec<Param>, body: TokenStream) -> StepBody {
-        StepBody { params, body, fallible: false }
+        StepBody { params, body, fallible: false, counts: false }
     }
 }
 
@@ -55,6 +57,8 @@ pub(super) struct StepCall {
     pub params: Vec<Param>,
     /// The node that an index error is blamed on.
     pub node: String,
+    /// The symbol that the function returns.
+    pub count: Option<Symbol>,
 }
 
 /// A function of the generated module.
@@ -65,6 +69,8 @@ pub(super) struct Function {
     pub symbols: Vec<Symbol>,
     /// Whether it returns an index error.
     pub fallible: bool,
+    /// Whether it returns how many elements it found.
+    counts: bool,
     body: TokenStream,
     params: Vec<Param>,
     origins: Vec<String>,
@@ -87,7 +93,7 @@ impl Functions {
     }
 
     /// Renames functions that are called where a slice of the same name would hide them.
-    pub(super) fn unhide(&mut self, calls: &[StepCall]) {
+    pub(super) fn unhide(&mut self, calls: &[&StepCall]) {
         let slices: BTreeSet<&str> =
             calls.iter().flat_map(|call| &call.params).map(|param| param.name.as_str()).collect();
         for function in &mut self.list {
@@ -111,6 +117,9 @@ impl Functions {
             // What is copied to where it is already needs no copy.
             StepKind::Copy { .. } if in_place.is_some() => return None,
             StepKind::Copy { space, load, store } => copy::body(cx, space, load, store),
+            StepKind::Bind { .. } | StepKind::Check { .. } | StepKind::Branch(_) | StepKind::Loop(_) => {
+                return None;
+            }
         };
         if body.body.is_empty() {
             return None;
@@ -118,13 +127,15 @@ impl Functions {
         let symbols = cx.dims.take_used();
         let signature: Vec<String> =
             body.params.iter().map(|p| format!("{}:{}{}", p.name, p.written, stored_type(p.dtype))).collect();
-        let text = format!("{} {symbols:?} {} {}", signature.join(","), body.fallible, body.body);
+        let text =
+            format!("{} {symbols:?} {}{} {}", signature.join(","), body.fallible, body.counts, body.body);
         let function = *self.by_text.entry(text).or_insert_with(|| {
             let name = ident(&self.names.unique(&function_name(step)));
             self.list.push(Function {
                 name,
                 symbols,
                 fallible: body.fallible,
+                counts: body.counts,
                 body: body.body,
                 params: body.params.clone(),
                 origins: Vec::new(),
@@ -138,9 +149,17 @@ impl Functions {
         let origins = origins_text(&step.origins);
         let copy = matches!(step.kind, StepKind::Copy { .. });
         entry.origins.push(if copy { format!("Copy for {origins}") } else { origins });
-        let node = step.origins.first().map_or_else(|| step.summary.clone(), Origin::to_string);
-        Some(StepCall { function, params: body.params, node })
+        let count = match &step.kind {
+            StepKind::Call(call) => call.count.clone(),
+            _ => None,
+        };
+        Some(StepCall { function, params: body.params, node: blamed(step), count })
     }
+}
+
+/// The node that errors of a step are blamed on.
+pub(super) fn blamed(step: &Step) -> String {
+    step.origins.first().map_or_else(|| step.summary.clone(), Origin::to_string)
 }
 
 impl Function {
@@ -156,10 +175,11 @@ impl Function {
             let name = ident(cx.dims.name(s));
             quote!(#name: usize)
         });
-        let result = if self.fallible {
-            quote!(-> Result<(), kernels::select::IndexError>)
-        } else {
-            TokenStream::new()
+        let result = match (self.fallible, self.counts) {
+            (true, false) => quote!(-> Result<(), kernels::select::IndexError>),
+            (true, true) => quote!(-> Result<usize, kernels::select::IndexError>),
+            (false, true) => quote!(-> usize),
+            (false, false) => TokenStream::new(),
         };
         quote! {
             #(#[doc = #doc])*
@@ -246,9 +266,13 @@ pub(super) fn statement(
     } else {
         TokenStream::new()
     };
+    let result = call.count.as_ref().map(|symbol| {
+        let name = ident(cx.dims.name(symbol));
+        quote!(let #name =)
+    });
     quote! {
         let (#read_names, #write_names) = memory.step(#read_slots, #write_slots);
-        #name(#(#args),*)#failure;
+        #result #name(#(#args),*)#failure;
     }
 }
 

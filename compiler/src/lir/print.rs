@@ -13,8 +13,20 @@ impl fmt::Display for Program {
                 Class::Const(c) => writeln!(f, "const {:?} {:?}", c.tensor, c.packing)?,
             }
         }
-        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+        self.steps.iter().try_for_each(|step| write_step(f, step, 0))
     }
+}
+
+/// A step and, indented below it, the steps of its blocks.
+fn write_step(f: &mut fmt::Formatter<'_>, step: &Step, depth: usize) -> fmt::Result {
+    writeln!(f, "{:indent$}{step}", "", indent = 2 * depth)?;
+    for (number, block) in step.blocks().into_iter().enumerate() {
+        if number > 0 {
+            writeln!(f, "{:indent$}else", "", indent = 2 * depth)?;
+        }
+        block.steps.iter().try_for_each(|step| write_step(f, step, depth + 1))?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Step {
@@ -35,6 +47,32 @@ impl fmt::Display for Step {
                 write!(f, ")")?;
             }
             StepKind::Copy { space, load, store } => write!(f, "{store} = copy {space:?} {load}")?,
+            StepKind::Bind { symbol, place } => {
+                write!(f, "{} = b{}+{}", symbol.name(), place.buffer.0, place.offset)?;
+            }
+            StepKind::Check { condition, expected, .. } => {
+                write!(f, "check b{}+{} is {expected}", condition.buffer.0, condition.offset)?;
+            }
+            StepKind::Branch(branch) => {
+                write!(f, "if b{}+{}", branch.condition.buffer.0, branch.condition.offset)?;
+                for joined in &branch.joined {
+                    let name = joined.symbol.name();
+                    write!(f, ", {name} = {} or {}", joined.then, joined.otherwise)?;
+                }
+            }
+            StepKind::Loop(l) => {
+                write!(f, "loop {}", l.counter.name())?;
+                if let Some(limit) = &l.limit {
+                    write!(f, " to {limit}")?;
+                }
+                if let Some(condition) = &l.condition {
+                    write!(f, " while b{}+{}", condition.buffer.0, condition.offset)?;
+                }
+                for growing in &l.growing {
+                    let name = growing.symbol.name();
+                    write!(f, ", {name} = {} then {}", growing.first, growing.next)?;
+                }
+            }
         }
         write!(f, "  // {}", self.summary)
     }

@@ -2,7 +2,7 @@
 //!
 //! A problem found here is a defect of lowering, never of a model.
 
-use super::{Access, Arg, BufferId, Class, MapStep, Place, Program, StepKind, Touch};
+use super::{Access, Arg, BufferId, Class, MapStep, Place, Program, Step, StepKind, Touch};
 use crate::expr::ExprKind;
 use crate::types::{DType, Dim};
 use std::collections::BTreeSet;
@@ -15,13 +15,7 @@ impl Program {
     pub fn verify(&self) -> Vec<String> {
         let mut verifier =
             Verifier { program: self, written: vec![false; self.buffers.len()], problems: Vec::new() };
-        for (at, step) in self.steps.iter().enumerate() {
-            let before = verifier.problems.len();
-            verifier.step(&step.kind);
-            for problem in &mut verifier.problems[before..] {
-                *problem = format!("step {at} ({}): {problem}", step.summary);
-            }
-        }
+        verifier.steps(&self.steps);
         verifier.ports();
         verifier.problems
     }
@@ -53,8 +47,22 @@ impl Verifier<'_> {
         self.program.buffer(buffer).dtype
     }
 
+    fn steps(&mut self, steps: &[Step]) {
+        for (at, step) in steps.iter().enumerate() {
+            let before = self.problems.len();
+            self.step(&step.kind);
+            for problem in &mut self.problems[before..] {
+                *problem = format!("step {at} ({}): {problem}", step.summary);
+            }
+            for block in step.blocks() {
+                self.steps(&block.steps);
+            }
+        }
+    }
+
     fn step(&mut self, kind: &StepKind) {
         let mut slices = Vec::new();
+        let read = |place: &Place| Slice { place: place.clone(), touch: Touch::Read };
         match kind {
             StepKind::Call(call) => call.args.iter().for_each(|arg| arg_slices(arg, &mut slices)),
             StepKind::Map(map) => {
@@ -76,6 +84,11 @@ impl Verifier<'_> {
                 }
                 self.nest(space, &[load], store, &mut slices);
             }
+            StepKind::Bind { place, .. } | StepKind::Check { condition: place, .. } => {
+                slices.push(read(place));
+            }
+            StepKind::Branch(branch) => slices.push(read(&branch.condition)),
+            StepKind::Loop(l) => slices.extend(l.condition.iter().map(read)),
         }
         self.slices(&slices, matches!(kind, StepKind::Call(_)));
     }
@@ -273,7 +286,7 @@ fn arg_slices(arg: &Arg, slices: &mut Vec<Slice>) {
 mod tests {
     use super::*;
     use crate::expr::Expr;
-    use crate::lir::{Buffer, Step};
+    use crate::lir::Buffer;
 
     fn program(steps: Vec<StepKind>) -> Program {
         let buffer = |class, name: &str| Buffer {
@@ -331,7 +344,8 @@ mod tests {
         check(StepKind::Map(step), "go to one place");
         let whole = Place { buffer: BufferId(1), offset: Dim::ZERO, len: Dim::from(8_i64) };
         let args = vec![Arg::Write("y", whole.clone()), Arg::Read("x", whole)];
-        let call = super::super::Call { kernel: "test", generics: Vec::new(), args, fallible: false };
+        let call =
+            super::super::Call { kernel: "test", generics: Vec::new(), args, fallible: false, count: None };
         check(StepKind::Call(call), "is used twice, once to write");
     }
 

@@ -7,7 +7,7 @@ use crate::ir::{Epilogue, Graph, NodeData, Value};
 use crate::lir::{
     Arg, Buffer, BufferId, Call, Class, ConstData, MapStep, Packing, Place, Program, Step, StepKind,
 };
-use crate::types::{DType, Dim, Tensor, TensorType};
+use crate::types::{DType, Dim, Symbol, Tensor, TensorType};
 
 /// The lowering of one node.
 pub struct LowerCx<'a> {
@@ -219,7 +219,7 @@ impl<'a> LowerCx<'a> {
         Place { buffer, offset: Dim::ZERO, len }
     }
 
-    fn new_buffer(&mut self, dtype: DType, len: Dim, name: &str) -> BufferId {
+    pub(super) fn new_buffer(&mut self, dtype: DType, len: Dim, name: &str) -> BufferId {
         self.push(Buffer { dtype, len, class: Class::Arena, name: name.to_owned() })
     }
 
@@ -230,17 +230,33 @@ impl<'a> LowerCx<'a> {
 
     /// Adds a kernel call.
     pub fn call(&mut self, kernel: &'static str, args: Vec<Arg>, macs: Dim) {
-        self.step(StepKind::Call(Call { kernel, generics: Vec::new(), args, fallible: false }), macs);
+        self.step(
+            StepKind::Call(Call { kernel, generics: Vec::new(), args, fallible: false, count: None }),
+            macs,
+        );
     }
 
     /// Adds a call of a kernel that is generic over element types.
     pub fn generic_call(&mut self, kernel: &'static str, generics: Vec<DType>, args: Vec<Arg>, macs: Dim) {
-        self.step(StepKind::Call(Call { kernel, generics, args, fallible: false }), macs);
+        self.step(StepKind::Call(Call { kernel, generics, args, fallible: false, count: None }), macs);
     }
 
     /// Adds a kernel call whose result may be an index error.
     pub fn fallible_call(&mut self, kernel: &'static str, args: Vec<Arg>) {
-        self.step(StepKind::Call(Call { kernel, generics: Vec::new(), args, fallible: true }), Dim::ZERO);
+        self.step(
+            StepKind::Call(Call { kernel, generics: Vec::new(), args, fallible: true, count: None }),
+            Dim::ZERO,
+        );
+    }
+
+    /// Gives a symbol the value of an integer.
+    pub fn bind(&mut self, symbol: Symbol, place: Place) {
+        self.step(StepKind::Bind { symbol, place }, Dim::ZERO);
+    }
+
+    /// Ends the run with an error unless a truth value is as expected.
+    pub fn check(&mut self, condition: Place, expected: bool, what: &'static str) {
+        self.step(StepKind::Check { condition, expected, what }, Dim::ZERO);
     }
 
     /// Adds a loop nest.
@@ -256,7 +272,7 @@ impl<'a> LowerCx<'a> {
         );
     }
 
-    fn step(&mut self, kind: StepKind, macs: Dim) {
+    pub(super) fn step(&mut self, kind: StepKind, macs: Dim) {
         let types = |values: &[Value]| {
             values.iter().map(|&v| self.graph.ty(v).to_string()).collect::<Vec<_>>().join(", ")
         };

@@ -4,7 +4,7 @@ use super::Layouts;
 use super::context::LowerCx;
 use super::placement;
 use super::view::View;
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostics, Reported};
 use crate::ir::{Def, Graph, Value};
 use crate::lir::{Buffer, BufferId, Class, Port, Program, Step, StepKind, Touch};
 use crate::types::Dim;
@@ -33,30 +33,32 @@ pub fn lower(graph: &Graph, layouts: &Layouts, diagnostics: &mut Diagnostics) ->
         program.inputs.push(Port { name, shape: data.ty.shape.clone(), buffer });
         views[input.0 as usize] = Some(View::dense(buffer, data.ty.dtype, &data.ty.shape));
     }
-    let placed = placement::place(graph, &mut program);
-    let mut failed = false;
+    let placed = placement::place(graph, &mut program, &[]);
+    lower_nodes(graph, layouts, &mut program, &mut views, &placed, diagnostics).ok()?;
+    lower_outputs(graph, &mut program, &mut views);
+    remove_unread(&mut program);
+    Some(program)
+}
+
+/// Adds the steps of all nodes to the program.
+pub(super) fn lower_nodes(
+    graph: &Graph,
+    layouts: &Layouts,
+    program: &mut Program,
+    views: &mut Vec<Option<View>>,
+    placed: &[Option<View>],
+    diagnostics: &mut Diagnostics,
+) -> Result<(), Reported> {
+    let mut result = Ok(());
     for (_, node) in graph.nodes() {
-        let mut cx = LowerCx {
-            graph,
-            layouts,
-            node,
-            program: &mut program,
-            views: &mut views,
-            placed: &placed,
-            diagnostics,
-            after: Vec::new(),
-        };
-        failed |= node.op.lower(&mut cx).is_err();
+        let after = Vec::new();
+        let mut cx = LowerCx { graph, layouts, node, program, views, placed, diagnostics, after };
+        result = node.op.lower(&mut cx).and(result);
         for (from, to) in std::mem::take(&mut cx.after) {
             cx.copy(&from, &to);
         }
     }
-    if failed {
-        return None;
-    }
-    lower_outputs(graph, &mut program, &mut views);
-    remove_unread(&mut program);
-    Some(program)
+    result
 }
 
 /// Drops steps whose results nothing reads: what a later step found a better way to compute.
@@ -65,18 +67,38 @@ fn remove_unread(program: &mut Program) {
     for port in &program.outputs {
         read[port.buffer.0 as usize] = true;
     }
-    let mut kept = Vec::with_capacity(program.steps.len());
-    for step in std::mem::take(&mut program.steps).into_iter().rev() {
+    let steps = std::mem::take(&mut program.steps);
+    program.steps = without_unread(steps, &mut read);
+}
+
+/// The steps that something needs. `read` are the buffers that something after them reads; those that they read join.
+fn without_unread(steps: Vec<Step>, read: &mut [bool]) -> Vec<Step> {
+    let mut kept = Vec::with_capacity(steps.len());
+    for mut step in steps.into_iter().rev() {
         let touches = step.touches();
-        if touches.iter().any(|(b, touch)| *touch != Touch::Read && read[b.0 as usize]) {
-            for (buffer, touch) in touches {
-                read[buffer.0 as usize] |= touch != Touch::Write;
-            }
-            kept.push(step);
+        let written = touches.iter().any(|(b, touch)| *touch != Touch::Read && read[b.0 as usize]);
+        if !written && !step.has_effect() {
+            continue;
         }
+        if matches!(step.kind, StepKind::Loop(_)) {
+            // What the next iteration reads is needed at the end of this one.
+            for (buffer, touch) in &touches {
+                read[buffer.0 as usize] |= *touch != Touch::Write;
+            }
+        }
+        let after = read.to_vec();
+        for block in step.blocks_mut() {
+            let mut inside = after.clone();
+            block.steps = without_unread(std::mem::take(&mut block.steps), &mut inside);
+            read.iter_mut().zip(inside).for_each(|(all, own)| *all |= own);
+        }
+        for (buffer, touch) in step.own_touches() {
+            read[buffer.0 as usize] |= touch != Touch::Write;
+        }
+        kept.push(step);
     }
     kept.reverse();
-    program.steps = kept;
+    kept
 }
 
 /// Gives every result of the program a buffer of its own in the arena, row-major from its first element.
@@ -115,7 +137,13 @@ fn lower_outputs(graph: &Graph, program: &mut Program, views: &mut [Option<View>
     }
 }
 
-fn output_view(graph: &Graph, program: &mut Program, views: &[Option<View>], value: Value) -> View {
+/// Where a value is; constants that no node reads are stored as the model has them.
+pub(super) fn output_view(
+    graph: &Graph,
+    program: &mut Program,
+    views: &[Option<View>],
+    value: Value,
+) -> View {
     if let Some(view) = &views[value.0 as usize] {
         return view.clone();
     }

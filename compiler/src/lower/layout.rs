@@ -68,6 +68,7 @@ impl Layouts {
     fn collect(&mut self, graph: &Graph, readers: &mut BTreeMap<usize, Readers>) {
         let users = users(graph);
         for (_, node) in graph.nodes() {
+            node.op.bodies().into_iter().for_each(|body| self.collect(body, readers));
             let inputs: Vec<&TensorType> = node.inputs.iter().map(|&v| graph.ty(v)).collect();
             for (i, &value) in node.inputs.iter().enumerate() {
                 let Some(tensor) = graph.constant(value) else { continue };

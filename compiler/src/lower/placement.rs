@@ -17,10 +17,14 @@ use crate::lir::{Buffer, BufferId, Class, Program};
 use crate::ops::movement::{Concat, Reshape, Restate, Transpose};
 use crate::types::Dim;
 
-/// For each value that is written into a part of a larger buffer: where.
-pub(super) fn place(graph: &Graph, program: &mut Program) -> Vec<Option<View>> {
+/// For each value that is written into a part of a larger buffer: where. `results` of the graph have their places
+/// already.
+pub(super) fn place(graph: &Graph, program: &mut Program, results: &[(Value, View)]) -> Vec<Option<View>> {
     let mut placement =
         Placement { graph, placed: vec![None; graph.value_count()], uses: graph.use_counts() };
+    for (value, view) in results {
+        placement.claim_result(*value, view);
+    }
     for (_, node) in graph.nodes().collect::<Vec<_>>().into_iter().rev() {
         if let Some(concat) = node.is::<Concat>() {
             placement.join(node, concat, program);
@@ -64,11 +68,16 @@ impl<'g> Placement<'g> {
 
     /// Places a value, if its producer can write there.
     fn claim(&mut self, value: Value, view: &View) -> bool {
+        if self.graph.outputs.iter().any(|(_, v)| *v == value) {
+            return false;
+        }
+        self.claim_result(value, view)
+    }
+
+    /// Places a value that may be a result of the graph, if its producer can write there.
+    fn claim_result(&mut self, value: Value, view: &View) -> bool {
         let Def::Node(id, output) = self.graph.value(value).def else { return false };
-        let taken = self.placed[value.0 as usize].is_some()
-            || output != 0
-            || self.graph.outputs.iter().any(|(_, v)| *v == value);
-        if taken {
+        if self.placed[value.0 as usize].is_some() || output != 0 {
             return false;
         }
         let node = self.graph.node(id);

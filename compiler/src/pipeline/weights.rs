@@ -1,7 +1,7 @@
 //! What the report says of constants: which are in the model, where they are stored, and who reads them.
 
 use crate::import::raw::{RawAttribute, RawModel};
-use crate::lir::{Class, Packing, Program};
+use crate::lir::{Class, Packing, Program, Step};
 use crate::plan::{Plan, Room};
 use crate::report::{Report, WeightReport};
 use crate::types::{Contents, Tensor};
@@ -94,9 +94,10 @@ pub(super) fn describe(
             weight.names.push(buffer.name.clone());
         }
     }
-    for &step in &plan.order {
-        let step = &program.steps[step];
-        for (buffer, _) in step.touches() {
+    let mut steps: Vec<&Step> = plan.order.iter().rev().map(|&step| &program.steps[step]).collect();
+    while let Some(step) = steps.pop() {
+        steps.extend(step.blocks().into_iter().flat_map(|block| &block.steps));
+        for (buffer, _) in step.own_touches() {
             let Room::Blob(place) = plan.room(buffer) else { continue };
             let Some(weight) = stored.get_mut(&place.offset) else { continue };
             let reader = step.origins.first().map_or_else(|| step.summary.clone(), |o| o.to_string());

@@ -5,7 +5,7 @@
 //! buffer. Kernel calls do so only where they say it, by `Arg::Update`.
 
 use super::arena::Block;
-use super::liveness::Life;
+use super::liveness::{Life, Timeline};
 use super::same_storage;
 use crate::lir::{Access, BufferId, Class, Program, StepKind};
 
@@ -15,27 +15,27 @@ pub(super) struct Classes {
     pub block: Vec<Option<usize>>,
     /// Number of blocks.
     pub blocks: usize,
-    /// For each step of the program, the load that is overwritten.
+    /// For each step of the timeline, the load that is overwritten.
     pub in_place: Vec<Option<usize>>,
 }
 
 /// Decides which buffers share their place.
-pub(super) fn classes(program: &Program, order: &[usize], lives: &[Option<Life>]) -> Classes {
+pub(super) fn classes(program: &Program, timeline: &Timeline<'_>, lives: &[Option<Life>]) -> Classes {
     // The buffer whose place a buffer takes over, and the last step that needs the place.
     let mut root: Vec<usize> = (0..lives.len()).collect();
     let mut last: Vec<usize> = lives.iter().map(|life| life.map_or(0, |l| l.last)).collect();
-    let mut in_place = vec![None; program.steps.len()];
-    for (at, &step) in order.iter().enumerate() {
-        let (loads, store): (&[Access], &Access) = match &program.steps[step].kind {
+    let mut in_place = vec![None; timeline.steps.len()];
+    for (at, step) in timeline.steps.iter().enumerate() {
+        let (loads, store): (&[Access], &Access) = match &step.kind {
             StepKind::Map(map) => (&map.loads, &map.store),
             StepKind::Copy { load, store, .. } => (std::slice::from_ref(load), store),
-            StepKind::Call(_) => continue,
+            _ => continue,
         };
         let result = store.buffer.0 as usize;
         let own = |load: &Access| load.buffer == store.buffer;
         if let Some(found) = loads.iter().position(own) {
             let all = loads.iter().all(|load| !own(load) || same_elements(load, store));
-            in_place[step] = all.then_some(found);
+            in_place[at] = all.then_some(found);
             continue;
         }
         let begins = lives[result].is_some_and(|life| life.first == at);
@@ -53,7 +53,7 @@ pub(super) fn classes(program: &Program, order: &[usize], lives: &[Option<Life>]
             let place = root[loads[found].buffer.0 as usize];
             root[result] = place;
             last[place] = last[result];
-            in_place[step] = Some(found);
+            in_place[at] = Some(found);
         }
     }
     number(&root, lives, in_place)

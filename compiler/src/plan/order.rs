@@ -7,7 +7,8 @@
 use super::in_place::{blocks, classes};
 use super::{arena, liveness};
 use crate::lir::{Program, Touch};
-use std::collections::BTreeSet;
+use crate::types::Symbol;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many steps the search may look at in all; it bounds compile time.
 const SEARCH_BUDGET: usize = 400_000;
@@ -39,10 +40,11 @@ struct Peak {
 
 impl Peak {
     fn of(program: &Program, sizes: &[u64], order: &[usize]) -> Peak {
-        let lives = liveness::lives(program, order);
-        let classes = classes(program, order, &lives);
+        let timeline = liveness::Timeline::new(program, order);
+        let lives = liveness::lives(program, &timeline);
+        let classes = classes(program, &timeline, &lives);
         let blocks = blocks(program, &classes, &lives, sizes);
-        let mut change = vec![(0_u64, 0_u64); order.len() + 2];
+        let mut change = vec![(0_u64, 0_u64); timeline.steps.len() + 2];
         for block in &blocks {
             change[block.life.first].0 += block.bytes;
             change[block.life.last + 1].1 += block.bytes;
@@ -55,12 +57,18 @@ impl Peak {
             }
         }
         debug_assert_eq!(peak.bytes, arena::lower_bound(&blocks));
+        peak.at = order.partition_point(|&step| timeline.begins[step] <= peak.at).saturating_sub(1);
         peak
     }
 }
 
-/// For each step, the earlier ones that must run before it.
-fn dependencies(program: &Program) -> Vec<Vec<usize>> {
+/// For each step, the earlier ones that must run before it: who writes what it reads, who reads what it overwrites, and
+/// who gives the symbols that it mentions their values.
+pub(super) fn dependencies(program: &Program) -> Vec<Vec<usize>> {
+    let mut binders: BTreeMap<&Symbol, usize> = BTreeMap::new();
+    for (at, step) in program.steps.iter().enumerate() {
+        binders.extend(step.binds().into_iter().map(|symbol| (symbol, at)));
+    }
     let mut last_write: Vec<Option<usize>> = vec![None; program.buffers.len()];
     let mut reads: Vec<Vec<usize>> = vec![Vec::new(); program.buffers.len()];
     let mut before = Vec::with_capacity(program.steps.len());
@@ -73,6 +81,9 @@ fn dependencies(program: &Program) -> Vec<Vec<usize>> {
             if touch != Touch::Read {
                 needed.extend(&reads[at]);
             }
+        }
+        if !binders.is_empty() {
+            needed.extend(data.symbols().iter().filter_map(|symbol| binders.get(symbol)));
         }
         needed.remove(&step);
         for (buffer, touch) in touches {

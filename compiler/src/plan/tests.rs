@@ -34,7 +34,7 @@ fn all(program: &Program, buffer: BufferId) -> Place {
 fn call(program: &mut Program, reads: &[BufferId], write: BufferId) {
     let mut args: Vec<Arg> = reads.iter().map(|&r| Arg::Read("x", all(program, r))).collect();
     args.push(Arg::Write("y", all(program, write)));
-    let call = Call { kernel: "test", generics: Vec::new(), args, fallible: false };
+    let call = Call { kernel: "test", generics: Vec::new(), args, fallible: false, count: None };
     step(program, StepKind::Call(call));
 }
 

@@ -1,15 +1,17 @@
 //! Checks of a finished plan, independent of how it was made.
 
-use super::liveness::{Life, lives};
+use super::liveness::{Life, Timeline, lives};
+use super::order::dependencies;
 use super::{LINE_BYTES, Plan, Room};
-use crate::lir::{Class, Program, Touch};
+use crate::lir::{Class, Program};
 use std::collections::BTreeSet;
 
 /// Everything that is wrong with a plan.
 pub fn verify(program: &Program, plan: &Plan) -> Vec<String> {
     let mut problems = Vec::new();
     check_order(program, plan, &mut problems);
-    let lives = lives(program, &plan.order);
+    let timeline = Timeline::new(program, &plan.order);
+    let lives = lives(program, &timeline);
     let mut values: Vec<(usize, Life, u64, u64)> = Vec::new();
     for (at, buffer) in program.buffers.iter().enumerate() {
         let name = &buffer.name;
@@ -25,7 +27,7 @@ pub fn verify(program: &Program, plan: &Plan) -> Vec<String> {
             (_, room, _) => problems.push(format!("\"{name}\" is in the wrong place: {room:?}")),
         }
     }
-    let handed_over = handed_over(program, plan);
+    let handed_over = handed_over(&timeline, plan);
     for (i, &(a, life_a, start_a, end_a)) in values.iter().enumerate() {
         for &(b, life_b, start_b, end_b) in &values[i + 1..] {
             let overlap = start_a < end_b && start_b < end_a;
@@ -53,45 +55,23 @@ fn check_order(program: &Program, plan: &Plan, problems: &mut Vec<String>) {
     if position.contains(&usize::MAX) {
         problems.push("a step does not run".to_owned());
     }
-    let mut last_write = vec![None; program.buffers.len()];
-    let mut reads: Vec<Vec<usize>> = vec![Vec::new(); program.buffers.len()];
-    for (step, data) in program.steps.iter().enumerate() {
-        let touches = data.touches();
-        for &(buffer, touch) in &touches {
-            let at = buffer.0 as usize;
-            let mut after: Vec<usize> = last_write[at].into_iter().collect();
-            if touch != Touch::Read {
-                after.extend(&reads[at]);
-            }
-            if after.iter().any(|&earlier| earlier != step && position[earlier] > position[step]) {
-                problems.push(format!(
-                    "step {step} runs before what it needs of \"{}\"",
-                    program.buffers[at].name
-                ));
-            }
-        }
-        for (buffer, touch) in touches {
-            let at = buffer.0 as usize;
-            if touch == Touch::Read {
-                reads[at].push(step);
-            } else {
-                last_write[at] = Some(step);
-                reads[at].clear();
-            }
+    for (step, needed) in dependencies(program).into_iter().enumerate() {
+        for earlier in needed.into_iter().filter(|&e| position[e] > position[step]) {
+            problems.push(format!("step {step} runs before step {earlier}, which it depends on"));
         }
     }
 }
 
 /// Pairs of buffers of which the second takes the first's place, with the position of the step that does it.
-fn handed_over(program: &Program, plan: &Plan) -> BTreeSet<(usize, usize, usize)> {
+fn handed_over(timeline: &Timeline<'_>, plan: &Plan) -> BTreeSet<(usize, usize, usize)> {
     use crate::lir::StepKind;
     let mut pairs = BTreeSet::new();
-    for (at, &step) in plan.order.iter().enumerate() {
-        let Some(load) = plan.in_place[step] else { continue };
-        let (load, store) = match &program.steps[step].kind {
+    for (at, step) in timeline.steps.iter().enumerate() {
+        let Some(load) = plan.in_place[at] else { continue };
+        let (load, store) = match &step.kind {
             StepKind::Map(map) => (&map.loads[load], &map.store),
             StepKind::Copy { load, store, .. } => (load, store),
-            StepKind::Call(_) => continue,
+            _ => continue,
         };
         if load.strides == store.strides && load.offset == store.offset {
             pairs.insert((load.buffer.0 as usize, store.buffer.0 as usize, at));

@@ -73,7 +73,7 @@ impl Builder {
     }
 
     pub(crate) fn call(&mut self, name: &str, kernel: &'static str, args: Vec<Arg>) {
-        let call = Call { kernel, generics: Vec::new(), args, fallible: false };
+        let call = Call { kernel, generics: Vec::new(), args, fallible: false, count: None };
         self.step("Call", name, StepKind::Call(call));
     }
 
