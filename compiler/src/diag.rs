@@ -70,6 +70,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to do.
     pub help: Option<String>,
+    /// The dimension that has no bound, if that is the problem.
+    pub unbound: Option<String>,
 }
 
 impl Diagnostic {
@@ -83,6 +85,7 @@ impl Diagnostic {
             option: None,
             notes: Vec::new(),
             help: None,
+            unbound: None,
         }
     }
 
@@ -104,6 +107,13 @@ impl Diagnostic {
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
         self.notes.push(note.into());
+        self
+    }
+
+    /// Says which dimension has no bound.
+    #[must_use]
+    pub fn unbound(mut self, dim: &str) -> Diagnostic {
+        self.unbound = Some(dim.to_owned());
         self
     }
 

@@ -4,7 +4,9 @@
 //! operator ([`crate::ir::Op`]) has a shape rule, a meaning and a lowering, all in its room.
 
 pub mod attention;
+pub mod bind;
 pub mod contrib;
+pub mod control;
 pub mod conv;
 pub mod elements;
 pub mod generate;
@@ -88,6 +90,7 @@ static ROOMS: &[&[OpDef]] = &[
     contrib::position::ROOM,
     contrib::quantized::ROOM,
     contrib::same::ROOM,
+    control::ROOM,
 ];
 
 /// Every ONNX operator, in documentation order.

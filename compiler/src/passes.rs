@@ -6,6 +6,7 @@ mod fold_scale;
 mod fuse_attention;
 mod fuse_epilogues;
 mod fuse_maps;
+mod improve_bodies;
 mod join_slices;
 mod merge_equal;
 mod orient_products;
@@ -38,6 +39,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "fold_constants",
         why: "leaves to run time only what depends on inputs; before anything asks whether weights are constant",
         run: fold_constants::run,
+    },
+    Pass {
+        name: "improve_bodies",
+        why: "runs all passes over the graphs of If and Loop; after folding, which turns what they read into constants",
+        run: improve_bodies::run,
     },
     Pass {
         name: "merge_equal",

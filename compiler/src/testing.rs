@@ -35,7 +35,7 @@ fn import(model: &str) -> Result<Graph, Diagnostics> {
         options.dims.insert(symbol.into(), DimBinding::Range(1, 64));
     }
     let built =
-        raw::read(&source, &mut diagnostics).map(|raw| graph::build(&raw, &options, &mut diagnostics));
+        raw::read(&source, &mut diagnostics).map(|raw| graph::build(&raw.graph, &options, &mut diagnostics));
     match built {
         Ok(graph) if diagnostics.is_empty() => {
             graph.verify().unwrap_or_else(|why| panic!("{why}\n{graph}"));

@@ -1,9 +1,11 @@
 //! Values and bounds for the symbolic dimensions that no option binds, taken from test data.
 
-use super::dataset::DataSet;
+use super::dataset::{self, DataSet, Parts};
 use super::interface::{Extent, Interface, Kind};
 use crate::options::DimBinding;
+use crate::types::Tensor;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Bindings by symbol, as in [`crate::Options::dims`].
 pub type Dims = BTreeMap<String, DimBinding>;
@@ -87,11 +89,58 @@ pub fn bindings(sets: &[BTreeMap<String, i64>], given: &Dims) -> Bindings {
     Bindings { together, apart }
 }
 
+/// The largest sizes in test data: bounds for sizes that depend on data.
+#[derive(Clone, Debug, Default)]
+pub struct Largest {
+    /// By the names that outputs give to their dimensions.
+    named: BTreeMap<String, i64>,
+    /// Of all extents, and all elements of short lists of integers.
+    any: i64,
+}
+
+impl Largest {
+    /// Takes in a data set: its inputs as they were read, and the shapes of its outputs in `folder`.
+    pub fn add(&mut self, folder: &Path, interface: &Interface, set: DataSet) {
+        for tensor in set.inputs.values() {
+            self.extents(tensor);
+            if tensor.dtype().is_int() && tensor.len() <= 8 {
+                let most = tensor.scalars().map(|s| s.as_i64()).filter(|v| *v <= LARGEST_COUNT).max();
+                self.any = self.any.max(most.unwrap_or(0));
+            }
+        }
+        // Outputs of other kinds than tensors bound nothing.
+        let Ok(outputs) = dataset::load(folder, interface, Parts::All) else { return };
+        for (name, tensor) in &outputs.outputs {
+            self.extents(tensor);
+            let declared = interface.outputs.iter().find(|o| o.name == *name).map(|o| &o.kind);
+            let Some(Kind::Tensor(_, Some(extents))) = declared else { continue };
+            for (extent, &value) in extents.iter().zip(tensor.shape()) {
+                if let Extent::Symbol(symbol) = extent {
+                    let most = self.named.entry(symbol.clone()).or_default();
+                    *most = (*most).max(i64::try_from(value).unwrap_or(i64::MAX));
+                }
+            }
+        }
+    }
+
+    fn extents(&mut self, tensor: &Tensor) {
+        let most = tensor.shape().iter().max().map_or(0, |&n| i64::try_from(n).unwrap_or(i64::MAX));
+        self.any = self.any.max(most);
+    }
+
+    /// A bound for the size `name`.
+    pub fn of(&self, name: &str) -> i64 {
+        self.named.get(name).copied().unwrap_or(self.any).max(1)
+    }
+}
+
+/// Integers beyond this are no counts.
+const LARGEST_COUNT: i64 = 1 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::super::interface::Declared;
     use super::*;
-    use crate::types::Tensor;
     use DimBinding::{Fixed, Range};
 
     fn model(extents: &[(&str, Vec<Extent>)]) -> Interface {

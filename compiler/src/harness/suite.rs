@@ -1,6 +1,6 @@
 //! Many models with test data: compile all, build all, run all, compare.
 
-use super::bind::{self, Dims};
+use super::bind::{self, Dims, Largest};
 use super::dataset::{self, DataSet, Parts, Problem};
 use super::exec::{self, Failure};
 use super::guard::{self, Compiled, Refusal};
@@ -8,7 +8,7 @@ use super::interface::Interface;
 use super::project::{Builder, Placed, Profile, Unit};
 use super::{Cache, Tolerance, compare, in_parallel};
 use crate::diag::Code;
-use crate::options::Options;
+use crate::options::{DimBinding, Options};
 use crate::report::Report;
 use crate::types::Tensor;
 use std::collections::BTreeMap;
@@ -202,16 +202,28 @@ fn prepare(case: &Case, limit: Duration) -> Prepared {
     if case.sets.is_empty() {
         return Err(fail(Reason::BadCase, "there is no test_data_set_* folder".to_owned()));
     }
-    let mut values = Vec::new();
+    let (mut values, mut largest) = (Vec::new(), Largest::default());
     for folder in &case.sets {
         let set = dataset::load(folder, &interface, Parts::Inputs)
             .map_err(|p| fail(reason_of(&p), p.to_string()))?;
         values.push(bind::symbol_values(&interface, &set).map_err(|e| fail(Reason::BadCase, e))?);
+        largest.add(folder, &interface, set);
     }
     let bindings = bind::bindings(&values, &case.dims);
     let compile = |dims: &Dims| {
-        let options = Options { dims: dims.clone(), ..Options::default() };
-        guard::compile_file(&case.model, &options, limit)
+        let mut options = Options { dims: dims.clone(), ..Options::default() };
+        loop {
+            let result = guard::compile_file(&case.model, &options, limit);
+            let Err(Refusal::Diagnosed(diagnostics)) = &result else { return result };
+            let before = options.dims.len();
+            for dim in diagnostics.iter().filter_map(|d| d.unbound.as_ref()) {
+                let most = DimBinding::Range(0, largest.of(dim));
+                options.dims.entry(dim.clone()).or_insert(most);
+            }
+            if options.dims.len() == before {
+                return result;
+            }
+        }
     };
     let together = compile(&bindings.together);
     let refusal = match together {

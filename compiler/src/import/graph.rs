@@ -4,7 +4,8 @@
 //! everything that is wrong.
 
 use super::attributes::AttributeReader;
-use super::raw::{RawDim, RawModel, RawNode, RawType, RawValue};
+use super::body::Scope;
+use super::raw::{RawDim, RawGraph, RawNode, RawType, RawValue};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::graph::check_size;
 use crate::ir::{Graph, Value};
@@ -14,23 +15,14 @@ use crate::types::{DType, Dim, Range, Symbol, TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Builds the graph. What is wrong goes to `diagnostics`; the graph is usable only if nothing was.
-pub fn build(raw: &RawModel, options: &Options, diagnostics: &mut Diagnostics) -> Graph {
+pub fn build(raw: &RawGraph, options: &Options, diagnostics: &mut Diagnostics) -> Graph {
     let mut builder = Builder { graph: Graph::default(), values: BTreeMap::new(), options, diagnostics };
-    builder.bind_symbols(&raw.graph.inputs);
-    for input in &raw.graph.inputs {
+    builder.bind_symbols(raw);
+    for input in &raw.inputs {
         builder.input(input);
     }
-    for (name, tensor) in &raw.graph.initializers {
-        let value = builder.graph.add_const(tensor.clone());
-        builder.graph.set_name(value, name);
-        builder.values.insert(name.clone(), value);
-    }
-    let mut used: BTreeSet<&str> = raw.graph.outputs.iter().map(|o| o.name.as_str()).collect();
-    used.extend(raw.graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten().map(String::as_str)));
-    for node in &raw.graph.nodes {
-        builder.node(node, &used);
-    }
-    for output in &raw.graph.outputs {
+    builder.nodes(raw);
+    for output in &raw.outputs {
         if let Some(&value) = builder.values.get(&output.name) {
             builder.graph.outputs.push((output.name.clone(), value));
         } else if builder.diagnostics.is_empty() {
@@ -39,6 +31,21 @@ pub fn build(raw: &RawModel, options: &Options, diagnostics: &mut Diagnostics) -
         }
     }
     builder.graph
+}
+
+/// Builds the nodes of an inner graph into `graph`. `values` are those that it reads from graphs around it, and its
+/// inputs. `None` if a result could not be computed, which is reported.
+pub(super) fn build_inner(
+    graph: Graph,
+    values: BTreeMap<String, Value>,
+    raw: &RawGraph,
+    options: &Options,
+    diagnostics: &mut Diagnostics,
+) -> (Graph, Option<Vec<Value>>) {
+    let mut builder = Builder { graph, values, options, diagnostics };
+    builder.nodes(raw);
+    let results = raw.outputs.iter().map(|output| builder.values.get(&output.name).copied()).collect();
+    (builder.graph, results)
 }
 
 struct Builder<'a> {
@@ -50,9 +57,9 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Gives every symbol of the inputs its bounds, and refuses options that name no symbol.
-    fn bind_symbols(&mut self, inputs: &[RawValue]) {
+    fn bind_symbols(&mut self, raw: &RawGraph) {
         let mut known = BTreeSet::new();
-        for input in inputs {
+        for input in &raw.inputs {
             let Some(RawType::Tensor { dims: Some(dims), .. }) = &input.ty else { continue };
             for (axis, dim) in dims.iter().enumerate() {
                 if let Some(name) = symbol_name(dim, &input.name, axis) {
@@ -60,8 +67,9 @@ impl Builder<'_> {
                 }
             }
         }
+        let named = declared_symbols(raw);
         for (name, binding) in &self.options.dims {
-            if !known.contains(name) {
+            if !known.contains(name) && !named.contains(name.as_str()) {
                 let list = if known.is_empty() {
                     "it has none".to_owned()
                 } else {
@@ -81,7 +89,7 @@ impl Builder<'_> {
             if lo < 0 || hi < lo {
                 let message = format!("the bounds {lo}..={hi} of dimension \"{name}\" hold no size");
                 self.diagnostics.report(Diagnostic::new(Code::BadOption, message).about("dims", name));
-            } else if lo != hi {
+            } else if lo != hi && known.contains(name) {
                 self.graph.symbols.insert(Symbol::new(name), Range { lo, hi });
             }
         }
@@ -144,7 +152,22 @@ impl Builder<'_> {
         }
     }
 
-    fn node(&mut self, node: &RawNode, used: &BTreeSet<&str>) {
+    /// The constants and nodes of a graph.
+    fn nodes(&mut self, raw: &RawGraph) {
+        for (name, tensor) in &raw.initializers {
+            let value = self.graph.add_const(tensor.clone());
+            self.graph.set_name(value, name);
+            self.values.insert(name.clone(), value);
+        }
+        let mut used: BTreeSet<&str> = raw.outputs.iter().map(|o| o.name.as_str()).collect();
+        used.extend(raw.nodes.iter().flat_map(|n| n.inputs.iter().flatten().map(String::as_str)));
+        used.extend(raw.nodes.iter().flat_map(captures));
+        for node in &raw.nodes {
+            self.node(node, raw, &used);
+        }
+    }
+
+    fn node(&mut self, node: &RawNode, raw: &RawGraph, used: &BTreeSet<&str>) {
         let Some(def) = ops::find(&node.domain, &node.op_type) else {
             self.diagnostics.report(unknown_operator(node));
             return;
@@ -158,6 +181,9 @@ impl Builder<'_> {
                 Some(None) => return,
             }
         }
+        if captures(node).any(|name| !self.values.contains_key(name)) {
+            return;
+        }
         let outputs_used =
             node.outputs.iter().map(|o| o.as_ref().is_some_and(|n| used.contains(n.as_str()))).collect();
         let mut cx = NodeCx {
@@ -167,6 +193,13 @@ impl Builder<'_> {
             origin: node.origin.clone(),
             inputs,
             outputs_used,
+            scope: Scope {
+                values: &self.values,
+                options: self.options,
+                diagnostics: &mut *self.diagnostics,
+                output_names: &node.outputs,
+                declared: raw,
+            },
         };
         let result = (def.build)(&mut cx).and_then(|values| {
             let unread = cx.attributes.unread();
@@ -203,6 +236,21 @@ impl Builder<'_> {
         }
         diagnostic.note(format!("opset {}", node.opset_version))
     }
+}
+
+/// What the graphs of a node read from graphs around them.
+fn captures(node: &RawNode) -> impl Iterator<Item = &str> {
+    node.attributes.values().flat_map(|a| a.graphs()).flat_map(|g| g.captures.keys()).map(String::as_str)
+}
+
+/// The names of dimensions that the file gives to values that are not inputs.
+fn declared_symbols(raw: &RawGraph) -> BTreeSet<&str> {
+    let types = raw.value_info.values().chain(raw.outputs.iter().filter_map(|o| o.ty.as_ref()));
+    let mut names: BTreeSet<&str> = types.flat_map(RawType::params).collect();
+    for inner in raw.nodes.iter().flat_map(|n| n.attributes.values()).flat_map(|a| a.graphs()) {
+        names.extend(declared_symbols(inner));
+    }
+    names
 }
 
 /// The symbol that an extent is, unless it is a number.

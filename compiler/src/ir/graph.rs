@@ -3,7 +3,7 @@
 use super::op::{Fact, Op};
 use crate::diag::{Code, Diagnostic};
 use crate::expr::Expr;
-use crate::types::{DType, Dim, Origin, Scalar, Symbols, Tensor, TensorType};
+use crate::types::{DType, Dim, Origin, Range, Scalar, Symbol, Symbols, Tensor, TensorType};
 use std::fmt;
 use std::rc::Rc;
 
@@ -203,6 +203,23 @@ impl Graph {
         let content = (countable && tensor.len() <= 64)
             .then(|| tensor.scalars().map(|s| Dim::from(s.as_i64())).collect());
         self.push(tensor.ty(), Def::Const(tensor), content)
+    }
+
+    /// Says what is known of the elements of an input.
+    pub fn set_content(&mut self, input: Value, content: Option<Vec<Dim>>) {
+        self.values[input.0 as usize].content = content;
+    }
+
+    /// A new symbol, called `wanted` or like it.
+    pub fn new_symbol(&mut self, wanted: &str, range: Range) -> Symbol {
+        let mut symbol = Symbol::new(wanted);
+        let mut number = 2;
+        while self.symbols.contains_key(&symbol) {
+            symbol = Symbol::new(&format!("{wanted}_{number}"));
+            number += 1;
+        }
+        self.symbols.insert(symbol.clone(), range);
+        symbol
     }
 
     fn push(&mut self, ty: TensorType, def: Def, content: Option<Vec<Dim>>) -> Value {

@@ -1,9 +1,10 @@
 //! What a core operator is to this compiler.
 
+use super::graph::Graph;
 use crate::diag::{Diagnostic, Reported};
 use crate::lir::Packing;
 use crate::lower::LowerCx;
-use crate::types::{Dim, Tensor, TensorType};
+use crate::types::{Dim, Symbol, Tensor, TensorType};
 use std::any::Any;
 use std::fmt::Debug;
 
@@ -79,6 +80,31 @@ pub trait Op: Any + Debug {
     /// How `lower` reads input `i` if it is a constant. The layout of a constant is chosen over all its readers.
     fn reading(&self, _i: usize, _inputs: &[&TensorType]) -> Reading {
         Reading::Plain
+    }
+
+    /// Symbols that get their values when the node runs.
+    fn defines(&self) -> Vec<Symbol> {
+        Vec::new()
+    }
+
+    /// Whether the node is needed even if nobody reads its results, and is not the same as another that looks alike.
+    fn has_effect(&self) -> bool {
+        !self.defines().is_empty() || !self.bodies().is_empty()
+    }
+
+    /// The graphs that it runs. The last inputs of each are the last inputs of the node: what they read from outside.
+    fn bodies(&self) -> Vec<&Graph> {
+        Vec::new()
+    }
+
+    /// How many of the first inputs of its graphs are its own, not read from outside.
+    fn carried(&self) -> usize {
+        0
+    }
+
+    /// This operator with other graphs in the place of [`Self::bodies`].
+    fn with_bodies(&self, _bodies: Vec<Graph>) -> Option<Box<dyn Op>> {
+        None
     }
 
     /// Whether the first output can be written with strides (into a part of a larger buffer).

@@ -20,12 +20,19 @@ pub struct Rebuild<'a> {
 impl<'a> Rebuild<'a> {
     /// Starts a new graph with the inputs of `old`.
     pub fn new(old: &'a Graph) -> Rebuild<'a> {
+        Rebuild::with_inputs(old, &|_| true)
+    }
+
+    /// Starts a new graph with some of the inputs of `old`. Nothing may read the others, or else [`Self::set`] must say
+    /// what stands for them.
+    pub fn with_inputs(old: &'a Graph, keep: &dyn Fn(usize) -> bool) -> Rebuild<'a> {
         let mut rebuild =
             Rebuild { old, new: Graph::new(old.symbols.clone()), map: vec![None; old.value_count()] };
         rebuild.new.requirements = old.requirements.clone();
-        for &input in &old.inputs {
+        for (_, &input) in old.inputs.iter().enumerate().filter(|(i, _)| keep(*i)) {
             let data = old.value(input);
             let value = rebuild.new.add_input(data.name.as_deref().unwrap_or_default(), data.ty.clone());
+            rebuild.new.set_content(value, data.content.clone());
             rebuild.map[input.0 as usize] = Some(value);
         }
         rebuild
@@ -123,8 +130,11 @@ pub fn without_dead_nodes(graph: &Graph) -> Result<Graph, Diagnostic> {
     for (_, value) in &graph.outputs {
         live[value.0 as usize] = true;
     }
+    let needed = |node: &NodeData, live: &[bool]| {
+        node.outputs.iter().any(|v| live[v.0 as usize]) || node.op.has_effect()
+    };
     for (_, node) in graph.nodes().rev() {
-        if node.outputs.iter().any(|v| live[v.0 as usize]) {
+        if needed(node, &live) {
             for value in node.reads() {
                 live[value.0 as usize] = true;
             }
@@ -132,7 +142,7 @@ pub fn without_dead_nodes(graph: &Graph) -> Result<Graph, Diagnostic> {
     }
     let mut rebuild = Rebuild::new(graph);
     for (_, node) in graph.nodes() {
-        if node.outputs.iter().any(|v| live[v.0 as usize]) {
+        if needed(node, &live) {
             rebuild.copy(node)?;
         }
     }

@@ -5,6 +5,7 @@ use super::shape::{axis, broadcast_all};
 use crate::diag::{Code, Diagnostic};
 use crate::expr::{ExprBuilder, ExprId};
 use crate::import::attributes::AttributeReader;
+use crate::import::body::Scope;
 use crate::ir::{Graph, Op, Value};
 use crate::types::{DType, Dim, Origin, Scalar, Shape, Tensor, TensorType};
 use std::rc::Rc;
@@ -23,6 +24,8 @@ pub struct NodeCx<'a> {
     pub inputs: Vec<Option<Value>>,
     /// Which of its outputs the model uses.
     pub outputs_used: Vec<bool>,
+    /// The graph that the node stands in, as the file has it.
+    pub scope: Scope<'a>,
 }
 
 impl NodeCx<'_> {

@@ -24,6 +24,10 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
     // What a node computes, as text; the nodes of the old graph that compute it.
     let mut known: HashMap<String, Vec<NodeId>> = HashMap::new();
     for (id, node) in graph.nodes() {
+        if node.op.has_effect() {
+            rebuild.copy(node)?;
+            continue;
+        }
         let key = key(graph, &mut rebuild, node);
         let same = known.entry(key).or_default();
         match same.iter().find(|&&other| same_expression(graph.node(other), node)) {

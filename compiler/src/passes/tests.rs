@@ -15,7 +15,7 @@ fn check(model: &str, expected: Expect) {
     let mut diagnostics = Diagnostics::new("test");
     let source = ModelSource::from_bytes("test", import::text::model_bytes(model));
     let raw = import::raw::read(&source, &mut diagnostics).expect("the model reads");
-    let graph = import::graph::build(&raw, &Options::default(), &mut diagnostics);
+    let graph = import::graph::build(&raw.graph, &Options::default(), &mut diagnostics);
     assert!(diagnostics.is_empty(), "{diagnostics}");
     let graph = super::run(graph, &[], &mut Vec::new()).expect("passes run");
     graph.verify().expect("the graph holds together");
@@ -203,7 +203,7 @@ fn check_meaning(model: &str) -> Graph {
     let mut diagnostics = Diagnostics::new("test");
     let source = ModelSource::from_bytes("test", import::text::model_bytes(model));
     let raw = import::raw::read(&source, &mut diagnostics).expect("the model reads");
-    let before = import::graph::build(&raw, &Options::default(), &mut diagnostics);
+    let before = import::graph::build(&raw.graph, &Options::default(), &mut diagnostics);
     assert!(diagnostics.is_empty(), "{diagnostics}");
     let after = super::run(before.clone(), &[], &mut Vec::new()).expect("passes run");
     let inputs: Vec<Tensor> = before

@@ -81,6 +81,21 @@ impl RawType {
     }
 }
 
+impl RawType {
+    /// The names of symbolic extents, also of the elements of a sequence.
+    pub fn params(&self) -> impl Iterator<Item = &str> {
+        let mut ty = self;
+        while let RawType::Sequence(inner) | RawType::Optional(inner) = ty {
+            ty = inner;
+        }
+        let dims = match ty {
+            RawType::Tensor { dims: Some(dims), .. } => &dims[..],
+            _ => &[],
+        };
+        dims.iter().filter_map(|dim| if let RawDim::Param(name) = dim { Some(name.as_str()) } else { None })
+    }
+}
+
 fn dims(ty: &TensorTypeProto) -> Option<Vec<RawDim>> {
     let shape = ty.shape.as_ref()?;
     let dims = shape.dim.iter().map(|dim| match &dim.value {

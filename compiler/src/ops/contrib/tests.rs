@@ -105,7 +105,8 @@ fn products() {
             f32[1,2] {-6.5, 11.0}
         r = com.microsoft.GemmFastGelu(x, m, b)
             f32[1,2] {-0.0, 11.0}
-    "#]].assert_eq(&values(&cases));
+    "#]]
+    .assert_eq(&values(&cases));
 }
 
 /// Four buckets one way: distances 0 and 1, then 2 and from 3 on; with eight both ways, four more for keys ahead.
@@ -179,7 +180,8 @@ fn quantised() {
             u8[1,4] {8, 10, 12, 14}
         r = com.microsoft.DequantizeLinear(a, half, za)
             f32[1,4] {0.0, 0.5, 2.0, 77.5}
-    "#]].assert_eq(&values(&cases));
+    "#]]
+    .assert_eq(&values(&cases));
 }
 
 /// Windows run over pixels; what was fused stands around them.

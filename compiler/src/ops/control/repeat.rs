@@ -1,0 +1,414 @@
+//! Loop: a graph that runs again and again.
+
+use super::branch::{check_condition, graph_attribute, known};
+use crate::diag::{Code, Diagnostic, Diagnostics, Reported};
+use crate::import::body::{Body, LARGEST_SIZE, unbounded};
+use crate::import::raw::RawGraph;
+use crate::ir::{Fact, Graph, Op, Value};
+use crate::lir::Growing;
+use crate::lower::{LowerCx, Repetition};
+use crate::ops::NodeCx;
+use crate::ops::generate::Dims;
+use crate::options::DimBinding;
+use crate::types::{DType, Dim, Range, Scalar, Symbol, Symbols, Tensor, TensorType};
+
+/// The core operator: a graph that is run for a number of iterations.
+///
+/// Inputs of the node: whether there is a first iteration if `asks`; the first values of what is carried; what the body
+/// reads from outside. Inputs of the body: what is carried, what it reads from outside. Results of the body: whether
+/// there is another iteration if `asks`; the next values of what is carried; one slice of each collected result. Results
+/// of the node: the last values of what is carried, then what was collected.
+#[derive(Clone)]
+pub(super) struct Repeat {
+    /// The body.
+    pub body: Graph,
+    /// The number of the iteration, from zero.
+    pub counter: Symbol,
+    /// Most iterations.
+    pub limit: Option<Dim>,
+    /// Whether the body decides on another iteration.
+    pub asks: bool,
+    /// How many values are carried.
+    pub carried: usize,
+    /// How many iterations there are: the limit, or a symbol.
+    pub trips: Dim,
+    /// The number of iterations that memory is planned for, if there may be more.
+    pub capacity: Option<i64>,
+    /// For each collected result: the axis that it is collected along, and whether the last slice comes first.
+    pub collected: Vec<Collected>,
+    /// Extents of carried values that change from one iteration to the next.
+    pub growing: Vec<Growing>,
+}
+
+/// How slices of a result are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Collected {
+    /// The axis of the iterations.
+    pub axis: usize,
+    /// Whether the last slice comes first.
+    pub reversed: bool,
+}
+
+impl std::fmt::Debug for Repeat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Repeat {} {:?} {{\n{}}}", self.counter.name(), self.limit, self.body)
+    }
+}
+
+impl Repeat {
+    fn trips_symbol(&self) -> Option<Symbol> {
+        if self.limit.as_ref() == Some(&self.trips) {
+            return None;
+        }
+        let mut symbols = Vec::new();
+        self.trips.symbols(&mut symbols);
+        symbols.pop()
+    }
+
+    fn first_carried(&self) -> usize {
+        usize::from(self.asks)
+    }
+
+    /// Types of the results.
+    fn types(&self) -> Vec<TensorType> {
+        let results = &self.body.outputs[self.first_carried()..];
+        let carried = self.body.inputs[..self.carried].iter().map(|&v| self.body.ty(v).clone());
+        let collected = results[self.carried..].iter().zip(&self.collected).map(|((_, v), how)| {
+            let mut ty = self.body.ty(*v).clone();
+            ty.shape.insert(how.axis, self.trips.clone());
+            ty
+        });
+        carried.chain(collected).collect()
+    }
+}
+
+impl Op for Repeat {
+    fn name(&self) -> &'static str {
+        "Repeat"
+    }
+
+    fn infer(&self, inputs: &[Fact<'_>]) -> Result<Vec<TensorType>, Diagnostic> {
+        if self.asks {
+            check_condition(inputs.first().map(|fact| fact.ty))?;
+        }
+        Ok(self.types())
+    }
+
+    fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
+        let at = Dim::symbol(self.counter.clone());
+        let collected = self.collected.iter().map(|how| {
+            let at = if how.reversed { &(&self.trips - &Dim::ONE) - &at } else { at.clone() };
+            (how.axis, at)
+        });
+        cx.repeat(&Repetition {
+            body: &self.body,
+            counter: self.counter.clone(),
+            limit: self.limit.clone(),
+            condition: self.asks.then_some(0),
+            first_carried: self.first_carried(),
+            carried: self.carried,
+            collected: collected.collect(),
+            growing: self.growing.clone(),
+            trips: self.trips_symbol(),
+            capacity: self.capacity,
+        })
+    }
+
+    fn defines(&self) -> Vec<Symbol> {
+        self.growing.iter().map(|g| g.symbol.clone()).chain(self.trips_symbol()).collect()
+    }
+
+    fn bodies(&self) -> Vec<&Graph> {
+        vec![&self.body]
+    }
+
+    fn carried(&self) -> usize {
+        self.carried
+    }
+
+    fn with_bodies(&self, bodies: Vec<Graph>) -> Option<Box<dyn Op>> {
+        let [body] = <[Graph; 1]>::try_from(bodies).ok()?;
+        Some(Box::new(Repeat { body, ..self.clone() }))
+    }
+}
+
+/// What the iterations of a node are bounded by.
+struct Trips {
+    limit: Option<Dim>,
+    /// Whether there is a condition that changes.
+    asks: bool,
+    initial: Option<Value>,
+}
+
+/// Loop.
+pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
+    let raw = graph_attribute(cx, "body")?;
+    let carried: Vec<Value> = (2..cx.inputs.len()).map(|i| cx.input(i)).collect::<Result<_, Diagnostic>>()?;
+    if raw.inputs.len() != carried.len() + 2 || raw.outputs.len() < carried.len() + 1 {
+        return Err(Diagnostic::new(
+            Code::BadModel,
+            format!(
+                "the body has {} inputs and {} outputs, for {} carried values",
+                raw.inputs.len(),
+                raw.outputs.len(),
+                carried.len()
+            ),
+        ));
+    }
+    let limit = trip_limit(cx)?;
+    let initial = condition(cx)?;
+    let counter = counter(cx, limit.as_ref());
+    let Some(built) = settle(cx, raw, &carried, &counter, limit.as_ref())? else { return Ok(Vec::new()) };
+    let Built { body, results, .. } = &built;
+    cx.graph.symbols.extend(body.graph.symbols.clone());
+    check_condition(Some(body.graph.ty(results[0])))?;
+    let always = |graph: &Graph, value: Value| {
+        graph.constant(value).and_then(|c| c.scalars().next()).is_some_and(|c| c.as_i64() != 0)
+    };
+    let starts = initial.is_none_or(|v| always(cx.graph, v));
+    let asks = !starts || !always(&body.graph, results[0]);
+    if limit.is_none() && !asks {
+        return Err(
+            cx.unsupported("nothing ends the loop: it has no trip count and its condition stays true")
+        );
+    }
+    finish(cx, raw, &carried, counter, Trips { limit, asks, initial }, built)
+}
+
+/// The trip count as a dimension; `None` if there is none.
+fn trip_limit(cx: &mut NodeCx<'_>) -> Result<Option<Dim>, Diagnostic> {
+    let Some(count) = cx.optional(0) else { return Ok(None) };
+    if cx.dtype(count) != DType::I64 || !cx.ty(count).elements().is(1) {
+        return Err(Diagnostic::new(
+            Code::BadInput,
+            format!("the trip count is {}, not one 64-bit integer", cx.ty(count)),
+        ));
+    }
+    let known = cx.dims(count).and_then(|dims| dims.into_iter().next());
+    let limit = match known {
+        Some(dim) => dim.maximum(&Dim::ZERO),
+        None => cx.bind(count, "trip_count", Range { lo: 0, hi: i64::from(i32::MAX) })?,
+    };
+    // Exporters write the largest integer where they mean that only the condition ends the loop.
+    Ok(Some(limit).filter(|l| l.as_i64().is_none_or(|v| v < i64::from(i32::MAX))))
+}
+
+/// The first value of the condition, if there is one.
+fn condition(cx: &NodeCx<'_>) -> Result<Option<Value>, Diagnostic> {
+    let initial = cx.optional(1);
+    if let Some(value) = initial {
+        check_condition(Some(cx.ty(value)))?;
+    }
+    Ok(initial)
+}
+
+/// The symbol that counts the iterations.
+pub(super) fn counter(cx: &mut NodeCx<'_>, limit: Option<&Dim>) -> Symbol {
+    let most = limit.and_then(|l| l.range(&cx.graph.symbols)).map_or(i64::from(i32::MAX), |r| r.hi);
+    cx.graph.new_symbol("iteration", Range { lo: 0, hi: most.saturating_sub(1).max(0) })
+}
+
+/// A body that is built, with its results in the order of the file.
+struct Built {
+    body: Body,
+    results: Vec<Value>,
+    growing: Vec<Growing>,
+    /// The symbols that are known outside.
+    outside: Symbols,
+}
+
+/// Builds the body with types of the carried values that do not change any more: extents that the body changes become
+/// symbols. `None` if that failed, which is reported.
+fn settle(
+    cx: &mut NodeCx<'_>,
+    raw: &RawGraph,
+    carried: &[Value],
+    counter: &Symbol,
+    limit: Option<&Dim>,
+) -> Result<Option<Built>, Diagnostic> {
+    let first: Vec<TensorType> = carried.iter().map(|&v| cx.ty(v).clone()).collect();
+    let mut types = first.clone();
+    let mut growing: Vec<Growing> = Vec::new();
+    let outside: Symbols =
+        cx.graph.symbols.iter().filter(|(s, _)| *s != counter).map(|(s, r)| (s.clone(), *r)).collect();
+    // Once to see what changes, once to see by how much, and once with bounds.
+    for round in 0.. {
+        let mut own = Diagnostics::new(cx.scope.diagnostics.model());
+        let mut body = cx.body();
+        open(&mut body, raw, &types, counter)?;
+        let Some(results) = cx.try_body(&mut body, raw, &mut own) else {
+            cx.scope.diagnostics.append(own);
+            return Ok(None);
+        };
+        let next: Vec<&TensorType> = results[1..=carried.len()].iter().map(|&v| body.graph.ty(v)).collect();
+        if let Some(i) =
+            (0..next.len()).find(|&i| next[i].dtype != types[i].dtype || next[i].rank() != types[i].rank())
+        {
+            let message = format!("the carried value {i} is {} and becomes {}", types[i], next[i]);
+            return Err(cx.unsupported(message));
+        }
+        let changed = changed_axes(&types, &next, &growing);
+        if changed.is_empty() {
+            advance(&mut growing, &types, &next);
+            let bounded = bound(cx, &mut growing, limit, &outside)?;
+            if bounded || growing.is_empty() {
+                return Ok(Some(Built { body, results, growing, outside }));
+            }
+        } else {
+            for (i, axis) in changed {
+                let range = first[i].shape[axis].range(&cx.graph.symbols);
+                let most = range.map_or(1, |r| r.hi).saturating_add(16);
+                let wanted = format!("{}_{axis}", raw.inputs[i + 2].name);
+                let symbol = cx.graph.new_symbol(&wanted, Range { lo: 0, hi: most });
+                types[i].shape[axis] = Dim::symbol(symbol.clone());
+                let first = first[i].shape[axis].clone();
+                growing.push(Growing { symbol, first, next: Dim::ZERO, checked: false });
+            }
+        }
+        if round > 8 {
+            return Err(cx.unsupported("the shapes of carried values do not settle"));
+        }
+    }
+    Ok(None)
+}
+
+/// Adds the inputs of a body: the number of the iteration, the condition, which holds, and the carried values.
+fn open(body: &mut Body, raw: &RawGraph, types: &[TensorType], counter: &Symbol) -> Result<(), Diagnostic> {
+    for (input, ty) in raw.inputs[2..].iter().zip(types) {
+        let value = body.graph.add_input(&input.name, ty.clone());
+        body.values.insert(input.name.clone(), value);
+    }
+    let dims = Dims { dims: vec![Dim::symbol(counter.clone())], list: false };
+    let count = body.graph.add(std::rc::Rc::new(dims), Vec::new(), None, Vec::new())?[0];
+    body.values.insert(raw.inputs[0].name.clone(), count);
+    let holds = body.graph.add_const(Tensor::scalar(Scalar::Bool(true)));
+    body.values.insert(raw.inputs[1].name.clone(), holds);
+    Ok(())
+}
+
+/// Axes of carried values that the body changes and that are not known to change yet.
+fn changed_axes(types: &[TensorType], next: &[&TensorType], growing: &[Growing]) -> Vec<(usize, usize)> {
+    let grows = |d: &Dim| growing.iter().any(|g| *d == Dim::symbol(g.symbol.clone()));
+    let mut changed = Vec::new();
+    for (i, (ty, next)) in types.iter().zip(next).enumerate() {
+        for (axis, (old, new)) in ty.shape.iter().zip(&next.shape).enumerate() {
+            if old != new && !grows(old) {
+                changed.push((i, axis));
+            }
+        }
+    }
+    changed
+}
+
+/// Notes how growing extents change.
+fn advance(growing: &mut [Growing], types: &[TensorType], next: &[&TensorType]) {
+    for grown in growing {
+        let symbol = Dim::symbol(grown.symbol.clone());
+        for (ty, next) in types.iter().zip(next) {
+            if let Some(axis) = ty.shape.iter().position(|d| *d == symbol) {
+                grown.next = next.shape[axis].clone();
+            }
+        }
+    }
+}
+
+/// Gives growing extents their bounds. Whether they had them already.
+fn bound(
+    cx: &mut NodeCx<'_>,
+    growing: &mut [Growing],
+    limit: Option<&Dim>,
+    outside: &Symbols,
+) -> Result<bool, Diagnostic> {
+    let trips = limit.and_then(|l| l.range(&cx.graph.symbols)).map_or(i64::MAX, |r| r.hi);
+    let mut right = true;
+    for grown in growing {
+        let symbol = Dim::symbol(grown.symbol.clone());
+        let start = grown.first.range(&cx.graph.symbols).map_or(i64::MAX, |r| r.hi);
+        let step = &grown.next - &symbol;
+        let declared = match cx.scope.options.dims.get(grown.symbol.name()).copied() {
+            Some(DimBinding::Fixed(v) | DimBinding::Range(_, v)) => v,
+            None => i64::MAX,
+        };
+        let most = if known(outside, &step) {
+            let step = step.range(&cx.graph.symbols).map_or(i64::MAX, |r| r.hi.max(0));
+            start.saturating_add(step.saturating_mul(trips))
+        } else if known(outside, &grown.next) {
+            start.max(grown.next.range(&cx.graph.symbols).map_or(i64::MAX, |r| r.hi))
+        } else {
+            i64::MAX
+        };
+        grown.checked = declared < most;
+        let most = most.min(declared);
+        if most > LARGEST_SIZE {
+            return Err(unbounded(grown.symbol.name()));
+        }
+        let range = Range { lo: 0, hi: most };
+        right &= cx.graph.symbols.insert(grown.symbol.clone(), range) == Some(range);
+    }
+    Ok(right)
+}
+
+/// Adds the node.
+fn finish(
+    cx: &mut NodeCx<'_>,
+    raw: &RawGraph,
+    carried: &[Value],
+    counter: Symbol,
+    trips: Trips,
+    built: Built,
+) -> Result<Vec<Value>, Diagnostic> {
+    let Built { mut body, results, growing, outside } = built;
+    let count = carried.len();
+    let used: Vec<usize> = (count..raw.outputs.len() - 1).filter(|&i| cx.output_used(i)).collect();
+    let total = match (&trips.limit, trips.asks) {
+        (Some(limit), false) => limit.clone(),
+        _ if used.is_empty() => Dim::ZERO,
+        (limit, _) => {
+            let most = limit.as_ref().and_then(|l| l.range(&cx.graph.symbols)).map_or(i64::MAX, |r| r.hi);
+            Dim::symbol(cx.data_symbol(used[0], 0, Range { lo: 0, hi: most })?)
+        }
+    };
+    let most = |d: &Dim| d.range(&cx.graph.symbols).map_or(i64::MAX, |r| r.hi);
+    if !used.is_empty() && most(&total) > LARGEST_SIZE {
+        return Err(unbounded(&cx.data_name(used[0], 0).0));
+    }
+    let may_outgrow = !used.is_empty() && trips.limit.as_ref().is_none_or(|l| most(&total) < most(l));
+    let capacity = may_outgrow.then(|| most(&total));
+    let outputs =
+        std::iter::once(0).filter(|_| trips.asks).chain(1..=count).chain(used.iter().map(|i| i + 1));
+    body.graph.outputs = outputs.map(|i| (raw.outputs[i].name.clone(), results[i])).collect();
+    for &i in &used {
+        let shape = &body.graph.ty(results[i + 1]).shape;
+        if !shape.iter().all(|d| known(&outside, d)) {
+            let name = &raw.outputs[i + 1].name;
+            return Err(cx.unsupported(format!("\"{name}\" is collected, but its shape changes: {shape:?}")));
+        }
+    }
+    let mut inputs: Vec<Value> = Vec::new();
+    if trips.asks {
+        inputs.push(match trips.initial {
+            Some(value) => value,
+            None => cx.tensor(Tensor::scalar(Scalar::Bool(true))),
+        });
+    }
+    inputs.extend(carried);
+    inputs.extend(body.captures.iter().map(|(outer, _)| *outer));
+    let op = Repeat {
+        body: body.graph,
+        counter,
+        limit: trips.limit,
+        asks: trips.asks,
+        carried: count,
+        trips: total,
+        capacity,
+        collected: used.iter().map(|_| Collected { axis: 0, reversed: false }).collect(),
+        growing,
+    };
+    let values = cx.add_all(op, &inputs)?;
+    let mut outputs = values[..count].to_vec();
+    outputs.resize(raw.outputs.len() - 1, inputs.first().copied().unwrap_or(Value(0)));
+    for (&i, &value) in used.iter().zip(&values[count..]) {
+        outputs[i] = value;
+    }
+    Ok(outputs)
+}

@@ -1,0 +1,158 @@
+//! Scan: a graph that runs for each slice of its inputs.
+
+use super::branch::{graph_attribute, known};
+use super::repeat::{Collected, Repeat, counter};
+use crate::diag::{Code, Diagnostic};
+use crate::import::body::Body;
+use crate::import::raw::RawGraph;
+use crate::ir::Value;
+use crate::ops::NodeCx;
+use crate::ops::movement::{Reshape, Slice, SliceAxis};
+use crate::ops::shape::axis;
+use crate::types::{Dim, Origin, Symbol, Symbols, TensorType};
+use std::rc::Rc;
+
+/// An input that is read slice by slice.
+struct Sliced {
+    value: Value,
+    axis: usize,
+    /// Whether the last slice comes first.
+    reversed: bool,
+}
+
+/// Scan, opset 9 and later.
+pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
+    let raw = graph_attribute(cx, "body")?;
+    let inputs = cx.all_inputs()?;
+    let scanned = cx.attributes.int("num_scan_inputs")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let states = inputs.len().checked_sub(scanned).filter(|_| scanned > 0);
+    let fits = |states: &usize| raw.inputs.len() == inputs.len() && raw.outputs.len() >= *states;
+    let Some(states) = states.filter(fits) else {
+        return Err(Diagnostic::new(
+            Code::BadModel,
+            format!(
+                "{scanned} scanned inputs do not fit a node of {} inputs and a body of {} inputs and {} outputs",
+                inputs.len(),
+                raw.inputs.len(),
+                raw.outputs.len()
+            ),
+        ));
+    };
+    let collected = raw.outputs.len() - states;
+    let [in_axes, in_reversed] = ["scan_input_axes", "scan_input_directions"].map(|n| list(cx, n, scanned));
+    let [out_axes, out_reversed] =
+        ["scan_output_axes", "scan_output_directions"].map(|n| list(cx, n, collected));
+    let (in_axes, in_reversed, out_axes, out_reversed) = (in_axes?, in_reversed?, out_axes?, out_reversed?);
+    let mut sliced = Vec::with_capacity(scanned);
+    for (j, &value) in inputs[states..].iter().enumerate() {
+        sliced.push(Sliced { value, axis: axis(in_axes[j], cx.rank(value))?, reversed: in_reversed[j] != 0 });
+    }
+    let trips = cx.shape(sliced[0].value)[sliced[0].axis].clone();
+    for other in &mut sliced[1..] {
+        let mut shape = cx.shape(other.value);
+        shape[other.axis] = trips.clone();
+        other.value = cx.restate(other.value, &shape)?;
+    }
+    let counter = counter(cx, Some(&trips));
+    let outside = cx.graph.symbols.clone();
+    let mut body = cx.body();
+    let types: Vec<TensorType> = inputs[..states].iter().map(|&v| cx.ty(v).clone()).collect();
+    open(cx, &mut body, raw, &types, &sliced, (&counter, &trips))?;
+    let Some(results) = cx.build_body(&mut body, raw) else { return Ok(Vec::new()) };
+    cx.graph.symbols.extend(body.graph.symbols.clone());
+    for (i, (ty, &next)) in types.iter().zip(&results).enumerate() {
+        if body.graph.ty(next) != ty {
+            let message = format!("state {i} is {ty} and becomes {}", body.graph.ty(next));
+            return Err(Diagnostic::new(Code::BadInput, message));
+        }
+    }
+    let used: Vec<usize> = (0..collected).filter(|&j| cx.output_used(states + j)).collect();
+    let mut how = Vec::with_capacity(used.len());
+    for &j in &used {
+        let ty = body.graph.ty(results[states + j]);
+        check_slice(cx, ty, &outside, &counter)?;
+        how.push(Collected { axis: axis(out_axes[j], ty.rank() + 1)?, reversed: out_reversed[j] != 0 });
+    }
+    let kept = (0..states).chain(used.iter().map(|j| states + j));
+    body.graph.outputs = kept.map(|i| (raw.outputs[i].name.clone(), results[i])).collect();
+    let mut node_inputs = inputs[..states].to_vec();
+    node_inputs.extend(body.captures.iter().map(|(outer, _)| *outer));
+    let op = Repeat {
+        body: body.graph,
+        counter,
+        limit: Some(trips.clone()),
+        asks: false,
+        carried: states,
+        trips,
+        capacity: None,
+        collected: how,
+        growing: Vec::new(),
+    };
+    let values = cx.add_all(op, &node_inputs)?;
+    // What nobody reads needs no value; any will do.
+    let mut outputs = values[..states].to_vec();
+    outputs.resize(raw.outputs.len(), inputs[0]);
+    for (&j, &value) in used.iter().zip(&values[states..]) {
+        outputs[states + j] = value;
+    }
+    Ok(outputs)
+}
+
+/// An attribute of one number for each of `count` values; zeros if it is left out.
+fn list(cx: &NodeCx<'_>, name: &str, count: usize) -> Result<Vec<i64>, Diagnostic> {
+    match cx.attributes.ints(name)? {
+        None => Ok(vec![0; count]),
+        Some(given) if given.len() == count => Ok(given.to_vec()),
+        Some(given) => Err(Diagnostic::new(
+            Code::BadAttribute,
+            format!("`{name}` has {} elements, {count} are needed", given.len()),
+        )),
+    }
+}
+
+/// Adds the inputs of the body: states, and slices of what is scanned.
+fn open(
+    cx: &NodeCx<'_>,
+    body: &mut Body,
+    raw: &RawGraph,
+    states: &[TensorType],
+    sliced: &[Sliced],
+    (counter, trips): (&Symbol, &Dim),
+) -> Result<(), Diagnostic> {
+    for (input, ty) in raw.inputs.iter().zip(states) {
+        let value = body.graph.add_input(&input.name, ty.clone());
+        body.values.insert(input.name.clone(), value);
+    }
+    let at = Dim::symbol(counter.clone());
+    for (input, from) in raw.inputs[states.len()..].iter().zip(sliced) {
+        let whole = body.capture(cx.graph, from.value);
+        let mut shape = body.graph.ty(whole).shape.clone();
+        let mut axes: Vec<SliceAxis> = shape.iter().map(SliceAxis::whole).collect();
+        let start = if from.reversed { &(trips - &Dim::ONE) - &at } else { at.clone() };
+        axes[from.axis] = SliceAxis { start, step: 1, extent: Dim::ONE };
+        let origins: Vec<Origin> = vec![cx.origin.clone()];
+        let slice = body.graph.add(Rc::new(Slice { axes }), vec![whole], None, origins.clone())?;
+        shape.remove(from.axis);
+        let slice = body.graph.add(Rc::new(Reshape { shape }), slice, None, origins)?;
+        body.values.insert(input.name.clone(), slice[0]);
+    }
+    Ok(())
+}
+
+/// The slices of a result must all have one shape.
+fn check_slice(
+    cx: &NodeCx<'_>,
+    ty: &TensorType,
+    outside: &Symbols,
+    counter: &Symbol,
+) -> Result<(), Diagnostic> {
+    let changes = |d: &Dim| {
+        let mut symbols = Vec::new();
+        d.symbols(&mut symbols);
+        symbols.contains(counter) || !known(outside, d)
+    };
+    if ty.shape.iter().any(changes) {
+        return Err(cx.unsupported(format!("a result of type {ty} is collected, but its shape changes")));
+    }
+    Ok(())
+}

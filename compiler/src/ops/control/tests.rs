@@ -1,0 +1,212 @@
+//! Control flow as programs: what is carried in place, what is read in place, what is refused.
+
+use crate::diag::Diagnostics;
+use crate::lower::{Layouts, lower};
+use crate::testing::{all_errors_of, graph_of, outputs_of};
+use crate::types::Contents;
+use expect_test::{Expect, expect};
+
+/// The program of a model after all passes.
+#[track_caller]
+fn check(model: &str, expect: Expect) {
+    let graph = crate::passes::run(graph_of(model), &[], &mut Vec::new()).unwrap_or_else(|d| panic!("{d:?}"));
+    let mut diagnostics = Diagnostics::new("test");
+    let program = lower(&graph, &Layouts::choose(&[&graph], false, Contents::default()), &mut diagnostics);
+    let text = program.map_or_else(|| diagnostics.to_string(), |p| p.to_string());
+    let steps = text.lines().filter(|l| !l.starts_with("buffer")).map(|l| format!("{l}\n"));
+    expect.assert_eq(&steps.collect::<String>());
+}
+
+#[test]
+fn known_conditions_leave_one_branch() {
+    let text = outputs_of(
+        "g () => (float[] r) <bool c = {0}, float[2] x = {1, 2}> {
+            r = If (c) <
+                then_branch = t () => (float[] a) { a = Neg(x) },
+                else_branch = e () => (float[] b) { b = Exp(x) d = Squeeze(x) }
+            >
+        }",
+    );
+    expect![[r#"
+        r: f32[2] {2.71828, 7.38906}
+    "#]]
+    .assert_eq(&text);
+}
+
+#[test]
+fn branches_write_to_one_place_and_read_from_outside() {
+    check(
+        "g (bool c, float[2,3] x, float[n,3] y) => (float[] r) {
+            z = Transpose(x)
+            r = If (c) <
+                then_branch = t () => (float[] a) { a = Neg(z) },
+                else_branch = e () => (float[] b) { b = Concat <axis = 0> (y, y) }
+            >
+        }",
+        expect![[r#"
+            if b0+0, r_0 = 3 or 2*n, r_1 = 2 or 3  // Branch: bool[], f32[3,2], f32[n,3] -> f32[r_0,r_1]
+              b3+0[2, 1] = map [3, 2] row 0 [neg(in0)](b1+0[1, 3])  // Map: f32[3,2] -> f32[3,2]
+            else
+              b3+0[3, 1] = copy [n, 3] b2+0[3, 1]  // Concat: f32[n,3], f32[n,3] -> f32[2*n,3]
+              b3+3*n[3, 1] = copy [n, 3] b2+0[3, 1]  // Concat: f32[n,3], f32[n,3] -> f32[2*n,3]
+        "#]],
+    );
+}
+
+#[test]
+fn loops_carry_in_place_and_collect() {
+    check(
+        "g (float[2] x) => (float[] last, float[] all) <int64 n = {3}, bool go = {1}, float[2] w = {1, 2}> {
+            last, all = Loop (n, go, x) <
+                body = b (int64 i, bool c, float[2] a) => (bool d, float[] y, float[] s) {
+                    d = Identity(c)
+                    k = Cast <to = 1> (i)
+                    p = Mul(a, w)
+                    y = Add(p, k)
+                    s = Neg(y)
+                }
+            >
+        }",
+        expect![[r#"
+            b1+0[1] = copy [2] b0+0[1]  // Repeat: f32[2] -> f32[2], f32[3,2]
+            loop iteration to 3  // Repeat: f32[2] -> f32[2], f32[3,2]
+              movement::write_sizes(&[iteration], y: mut b3+0)  // Dims:  -> i64[]
+              b1+0[1] = map [2] row 0 [add(mul(in0, in1), f32(in2))](b1+0[1], b4+0[1], b3+0[0])  // Map: f32[2], f32[2], i64[] -> f32[2]
+              b2+2*iteration[1] = map [2] row 0 [neg(in0)](b1+0[1])  // Map: f32[2] -> f32[2]
+        "#]],
+    );
+}
+
+#[test]
+fn values_that_swap_are_saved() {
+    check(
+        "g (float[2] x, float[2] y, int64 n) => (float[] r, float[] s) {
+            r, s = Loop (n, , x, y) <
+                body = b (int64 i, bool c, float[2] p, float[2] q) => (bool d, float[] t, float[] u) {
+                    d = Identity(c)
+                    t = Identity(q)
+                    u = Add(p, q)
+                }
+            >
+        }",
+        expect![[r#"
+            trip_count = b2+0  // Bind: i64[] -> i64[]
+            b3+0[1] = copy [2] b0+0[1]  // Repeat: f32[2], f32[2] -> f32[2], f32[2]
+            b4+0[1] = copy [2] b1+0[1]  // Repeat: f32[2], f32[2] -> f32[2], f32[2]
+            loop iteration to trip_count  // Repeat: f32[2], f32[2] -> f32[2], f32[2]
+              b5+0[1] = map [2] row 0 [add(in0, in1)](b3+0[1], b4+0[1])  // Map: f32[2], f32[2] -> f32[2]
+              b3+0[1] = copy [2] b4+0[1]  // Repeat: f32[2], f32[2] -> f32[2], f32[2]
+              b4+0[1] = copy [2] b5+0[1]  // Repeat: f32[2], f32[2] -> f32[2], f32[2]
+        "#]],
+    );
+}
+
+#[test]
+fn loops_end_on_conditions_and_values_grow() {
+    check(
+        "g (float[1] x) => (float[] r) <int64 n = {5}, float limit = {9}> {
+            first = Constant <value = bool {1}> ()
+            r = Loop (n, first, x) <
+                body = b (int64 i, bool c, float[k] a) => (bool d, float[] y) {
+                    y = Concat <axis = 0> (a, x)
+                    s = ReduceSum <keepdims = 0> (y)
+                    d = Less(s, limit)
+                }
+            >
+        }",
+        expect![[r#"
+            b2+0[] = copy [] b1+0[]  // Repeat: bool[], f32[1], f32[1] -> f32[a_0]
+            b3+0[1] = copy [1] b0+0[1]  // Repeat: bool[], f32[1], f32[1] -> f32[a_0]
+            loop iteration to 5 while b2+0, a_0 = 1 then a_0+1  // Repeat: bool[], f32[1], f32[1] -> f32[a_0]
+              b4+0[1] = copy [a_0] b3+0[1]  // Concat: f32[a_0], f32[1] -> f32[a_0+1]
+              b4+a_0[1] = copy [1] b0+0[1]  // Concat: f32[a_0], f32[1] -> f32[a_0+1]
+              b5+0[0] = map [a_0+1] row 1 [row_sum(in0)](b4+0[1])  // Rows: f32[a_0+1] -> f32[1]
+              b2+0[] = map [] row 0 [less(in0, 9.0)](b5+0[])  // Map: f32[] -> bool[]
+              b3+0[1] = copy [a_0+1] b4+0[1]  // Repeat: bool[], f32[1], f32[1] -> f32[a_0]
+        "#]],
+    );
+}
+
+#[test]
+fn scans_read_slices_in_place() {
+    check(
+        "g (float[2] s, float[2,5] x) => (float[] t, float[] y) {
+            t, y = Scan <num_scan_inputs = 1, scan_input_axes = [1], scan_input_directions = [1],
+                         scan_output_axes = [-1]> (s, x) <
+                body = b (float[2] a, float[2] z) => (float[] c, float[] d) {
+                    c = Add(a, z)
+                    d = Identity(c)
+                }
+            >
+        }",
+        expect![[r#"
+            b2+0[1] = copy [2] b0+0[1]  // Repeat: f32[2], f32[2,5] -> f32[2], f32[2,5]
+            loop iteration to 5  // Repeat: f32[2], f32[2,5] -> f32[2], f32[2,5]
+              b3+iteration[5] = map [2] row 0 [add(in0, in1)](b2+0[1], b1+-iteration+4[5])  // Map: f32[2], f32[2] -> f32[2]
+              b2+0[1] = copy [2] b3+iteration[5]  // Repeat: f32[2], f32[2,5] -> f32[2], f32[2,5]
+        "#]],
+    );
+}
+
+#[test]
+fn defects_are_told() {
+    expect![[r#"
+        error[E008]: the condition is f32[], not one truth value
+          --> test: node 0 "r" (If)
+           = input 0: "c" f32[]
+           = opset 21
+
+        error[E005]: output 0 is f32[2] of one branch and i64[2] of the other
+          --> test: node 0 "r" (If)
+           = input 0: "c" bool[]
+           = opset 21
+
+        error[E004]: operator Nag is not supported
+          --> test: node 0 "a" (Nag)
+           = help: OPERATORS.md lists what is; an equivalent subgraph of those works as well
+
+        error[E005]: nothing ends the loop: it has no trip count and its condition stays true
+          --> test: node 0 "r" (Loop)
+           = input 2: "x" f32[2]
+           = opset 21
+
+        error[E009]: nothing bounds the size "r_0", which depends on data
+          --> test: node 0 "last" (Loop)
+           = input 0: "n" i64[]
+           = input 2: "x" f32[2]
+           = opset 21
+           = help: bound it, `dims: { r_0: 0..=64 }` (--dim r_0=0..=64)
+
+        error[E009]: nothing bounds the size "a_0", which depends on data
+          --> test: node 0 "r" (Loop)
+           = input 0: "n" i64[]
+           = input 2: "x" f32[2]
+           = opset 21
+           = help: bound it, `dims: { a_0: 0..=64 }` (--dim a_0=0..=64)
+    "#]].assert_eq(&all_errors_of(&[
+        "g (float c, float[2] x) => (float[] r) {
+            r = If (c) <then_branch = t () => (float[] a) { a = Neg(x) },
+                        else_branch = e () => (float[] b) { b = Exp(x) }>
+        }",
+        "g (bool c, float[2] x) => (float[] r) {
+            r = If (c) <then_branch = t () => (float[] a) { a = Neg(x) },
+                        else_branch = e () => (float[] b) { b = Cast <to = 7> (x) }>
+        }",
+        "g (bool c, float[2] x) => (float[] r) {
+            r = If (c) <then_branch = t () => (float[] a) { a = Nag(x) },
+                        else_branch = e () => (float[] b) { b = Exp(x) }>
+        }",
+        "g (float[2] x) => (float[] r) {
+            r = Loop (, , x) <body = b (int64 i, bool c, float[2] a) => (bool c2, float[] y) {
+                c2 = Identity(c) y = Neg(a) }>
+        }",
+        "g (int64 n, float[2] x) => (float[] r) {
+            last, r = Loop (n, , x) <body = b (int64 i, bool c, float[2] a) => (bool c2, float[] y, float[] s) {
+                c2 = Identity(c) y = Neg(a) s = Exp(a) }>
+        }",
+        "g (float[2] x) => (float[] r) <int64 n = {4}> {
+            r = Loop (n, , x) <body = b (int64 i, bool c, float[2] a) => (bool c2, float[] y) {
+                c2 = Identity(c) y = Concat <axis = 0> (a, a) }>
+        }",
+    ]));
+}
