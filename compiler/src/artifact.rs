@@ -5,6 +5,7 @@ mod render;
 pub use crate::plan::Blob;
 pub use render::Face;
 
+use crate::options::WeightsIn;
 use crate::report::Report;
 use proc_macro2::TokenStream;
 
@@ -15,6 +16,8 @@ pub struct Artifact {
     pub modules: Vec<Module>,
     /// The read-only weights of all modules.
     pub blob: Blob,
+    /// How they come into the program.
+    pub weights: WeightsIn,
 }
 
 /// The compiled form of one model.
@@ -37,4 +40,6 @@ pub enum BlobSource {
     Include(String),
     /// A file read by the linker, by its absolute path; for large blobs.
     Embed(String),
+    /// A file that the program maps: from beside the executable, or else from where it is now.
+    File(String),
 }

@@ -12,7 +12,7 @@ mod terminal;
 mod test;
 
 use crate::harness::bind::Dims;
-use crate::options::{DimBinding, Optimize, Options};
+use crate::options::{DimBinding, Optimize, Options, WeightsIn};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -91,11 +91,22 @@ struct ChoiceArgs {
     /// What matters where size and speed are at odds: `speed` may store weights in a second layout
     #[arg(long, value_name = "size|speed", default_value = "size", value_parser = parse_optimize)]
     optimize: Optimize,
+    /// How weights come into the program: as part of it, or in a file that it maps
+    #[arg(long, value_name = "program|file", default_value = "program", value_parser = parse_weights)]
+    weights: WeightsIn,
+}
+
+fn parse_weights(text: &str) -> Result<WeightsIn, String> {
+    match text {
+        "program" => Ok(WeightsIn::Program),
+        "file" => Ok(WeightsIn::File),
+        _ => Err(format!("\"{text}\" is neither program nor file")),
+    }
 }
 
 impl ChoiceArgs {
     fn options(&self, dims: Dims, dump_after: &[String]) -> Options {
-        Options { dims, optimize: self.optimize, dump_after: dump_after.to_vec() }
+        Options { dims, optimize: self.optimize, weights: self.weights, dump_after: dump_after.to_vec() }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct About<'a> {
     pub file: &'a str,
     /// Opset of the default domain.
     pub opset: i64,
+    /// Whether the program maps its weights from a file.
+    pub weights_in_file: bool,
 }
 
 /// A module without its name.
@@ -62,12 +64,15 @@ struct Cx<'a> {
     program: &'a Program,
     plan: &'a Plan,
     dims: &'a Dims<'a>,
+    /// Whether the program maps its weights from a file.
+    weights_in_file: bool,
 }
 
 /// Writes the module of a program.
 pub fn emit(program: &Program, plan: &Plan, about: &About<'_>) -> Emitted {
     let dims = Dims::new(&program.symbols);
-    let mut emitted = module::emit(&Cx { program, plan, dims: &dims });
+    let mut emitted =
+        module::emit(&Cx { program, plan, dims: &dims, weights_in_file: about.weights_in_file });
     let macs: u64 = emitted.steps.iter().map(|s| s.macs).sum();
     emitted.doc = format!(
         "Compiled from `{}` (ONNX opset {}).\n\nMemory of a worker: {} bytes. Weights: {} bytes. \

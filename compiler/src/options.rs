@@ -103,6 +103,16 @@ pub enum Optimize {
     Speed,
 }
 
+/// How weights come into the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightsIn {
+    /// They are part of it.
+    #[default]
+    Program,
+    /// They are in a file that it maps. Takes the feature `file` of the crate `ingrain`.
+    File,
+}
+
 /// The user's choices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -110,6 +120,8 @@ pub struct Options {
     pub dims: BTreeMap<String, DimBinding>,
     /// What matters where size and speed are at odds.
     pub optimize: Optimize,
+    /// How weights come into the program. One model of a bundle that asks for a file decides for all.
+    pub weights: WeightsIn,
     /// Passes after which to keep a text dump of the graph in the report; `lower` and `plan` name the later stages.
     pub dump_after: Vec<String>,
 }
@@ -124,6 +136,13 @@ impl Options {
 }
 
 impl Options {
+    /// Says how weights come into the program.
+    #[must_use]
+    pub fn weights(mut self, weights: WeightsIn) -> Options {
+        self.weights = weights;
+        self
+    }
+
     /// Says what matters where size and speed are at odds.
     #[must_use]
     pub fn optimize(mut self, optimize: Optimize) -> Options {

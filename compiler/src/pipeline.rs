@@ -8,7 +8,7 @@ use crate::import::{self, raw::RawAttribute, raw::RawModel};
 use crate::ir::Graph;
 use crate::lir::{Program, Step};
 use crate::lower::Layouts;
-use crate::options::{ModelSource, Optimize, Options};
+use crate::options::{ModelSource, Optimize, Options, WeightsIn};
 use crate::plan::Plan;
 use crate::report::{Report, ValueReport};
 use crate::types::{Contents, Symbols};
@@ -60,12 +60,14 @@ pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Dia
         diagnostics.report(d);
         diagnostics
     })?;
+    let in_file = !blob.is_empty() && models.iter().any(|(_, options)| options.weights == WeightsIn::File);
     let firsts = weights::firsts(programs.iter().copied().zip(&plans), &contents);
     let mut modules = Vec::with_capacity(models.len());
     for (((source, options), lowered), plan) in models.iter().zip(lowered).zip(&plans) {
-        modules.push(finish(source, options, lowered, plan, &contents, &firsts));
+        modules.push(finish(source, options, lowered, plan, &contents, &firsts, in_file));
     }
-    Ok(Artifact { modules, blob })
+    let weights = if in_file { WeightsIn::File } else { WeightsIn::Program };
+    Ok(Artifact { modules, blob, weights })
 }
 
 /// Import and passes.
@@ -124,6 +126,7 @@ fn finish(
     plan: &Plan,
     contents: &Contents,
     firsts: &Firsts,
+    in_file: bool,
 ) -> Module {
     let Lowered { program, initializers, mut report } = lowered;
     dump(options, &mut report, "plan", &|| plan.to_string());
@@ -132,7 +135,7 @@ fn finish(
     report.stored_weight_bytes = plan.weight_bytes;
     weights::describe(&mut report, &program, plan, &initializers, contents, firsts);
     report.values = values(&program, plan);
-    let about = emit::About { file: &source.file, opset: report.opset };
+    let about = emit::About { file: &source.file, opset: report.opset, weights_in_file: in_file };
     let emitted = emit::emit(&program, plan, &about);
     report.steps = emitted.steps;
     report.inputs = emitted.inputs;

@@ -68,6 +68,48 @@ macro_rules! embed_blob {
     }};
 }
 
+/// The constructors of a generated model whose weights are in a file.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! worker_of_file {
+    ($model:ident, $weights:path $(, $field:ident: $value:expr)*) => {
+        impl $model<'static> {
+            /// A worker with its memory on the heap. The weights are mapped, once for all workers, from the file beside
+            /// the executable.
+            ///
+            /// # Errors
+            /// If the file cannot be read, or does not hold the weights of this program.
+            pub fn new() -> ::core::result::Result<Self, $crate::WeightsError> {
+                $weights.load()?;
+                Ok(Self { memory: $crate::Memory::heap() $(, $field: $value)* })
+            }
+
+            /// A worker with its memory on the heap, and weights from this file unless they are mapped already.
+            ///
+            /// # Errors
+            /// If the file cannot be read, or does not hold the weights of this program.
+            pub fn with_weights_file(
+                path: impl ::core::convert::AsRef<::std::path::Path>,
+            ) -> ::core::result::Result<Self, $crate::WeightsError> {
+                $weights.load_from(path.as_ref())?;
+                Ok(Self { memory: $crate::Memory::heap() $(, $field: $value)* })
+            }
+
+            /// [`Self::with_weights_file`] that checks the length of the file but does not read it for its content, so
+            /// that a worker of a large model is there at once.
+            ///
+            /// # Errors
+            /// If the file cannot be read, or has another length.
+            pub fn with_weights_file_unchecked(
+                path: impl ::core::convert::AsRef<::std::path::Path>,
+            ) -> ::core::result::Result<Self, $crate::WeightsError> {
+                $weights.load_unchecked(path.as_ref())?;
+                Ok(Self { memory: $crate::Memory::heap() $(, $field: $value)* })
+            }
+        }
+    };
+}
+
 /// Brings the models of one `ingrain_compiler::build::Models::compile()` call of the build script into scope, each as a
 /// module. List the models of that call in its order; together they share one blob.
 ///

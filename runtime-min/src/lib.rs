@@ -6,7 +6,7 @@
 //! disappear at compile time because the places are constants.
 //!
 //! Features: `macros` adds [`onnx_model!`], `alloc` lets a model take its arena from the heap (`Model::new`), `std`
-//! (default) detects vector units at run time.
+//! (default) detects vector units at run time, `file` maps weights from a file (`FileBlob`).
 //!
 //! The crate never allocates except in [`Memory::heap`] and knows nothing of ONNX.
 
@@ -14,12 +14,16 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(feature = "file")]
+extern crate std;
 
 mod arena;
 mod blob;
 mod bools;
 mod element;
 mod error;
+#[cfg(feature = "file")]
+mod file;
 mod include;
 mod slot;
 mod slots;
@@ -30,6 +34,8 @@ pub use blob::{Aligned, Blob};
 pub use bools::{as_bools, bool_array, bool_tensor, from_bools};
 pub use element::Element;
 pub use error::{Error, check_capacity, check_dim, check_size};
+#[cfg(feature = "file")]
+pub use file::{FileBlob, WeightsError};
 pub use slot::Slot;
 pub use slots::Slots;
 pub use tensor::TensorRef;

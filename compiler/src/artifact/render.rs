@@ -2,6 +2,7 @@
 
 use crate::artifact::{Artifact, BlobSource, Module};
 use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::options::WeightsIn;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use std::fs;
@@ -60,9 +61,20 @@ impl Artifact {
 
     /// The blob as the item `WEIGHTS`, to stand beside the modules.
     pub fn weights(&self, source: &BlobSource) -> TokenStream {
+        if let BlobSource::File(path) = source {
+            let name = self.blob_file();
+            let bytes = proc_macro2::Literal::u64_unsuffixed(self.blob.len());
+            let hash = proc_macro2::Literal::u128_unsuffixed(
+                u128::from_str_radix(self.blob.hash(), 16).unwrap_or_default(),
+            );
+            return quote! {
+                static WEIGHTS: ::ingrain::FileBlob = ::ingrain::FileBlob::new(#name, #path, #bytes, #hash);
+            };
+        }
         let value = match source {
             _ if self.blob.is_empty() => quote!(::ingrain::Blob::EMPTY),
             BlobSource::Include(path) => quote!(::ingrain::include_blob!(#path)),
+            BlobSource::File(_) => return TokenStream::new(),
             BlobSource::Embed(path) => {
                 let symbol = format!("ingrain_blob_{}", self.blob.hash());
                 let bytes = proc_macro2::Literal::u64_unsuffixed(self.blob.len());
@@ -125,6 +137,9 @@ impl Artifact {
     /// How a program should take in the blob at the absolute path `path`.
     pub fn blob_source(&self, path: &Path) -> BlobSource {
         let path_text = path.to_string_lossy().into_owned();
+        if self.weights == WeightsIn::File {
+            return BlobSource::File(path_text);
+        }
         // The path passes through an assembler template.
         let plain = path.is_absolute() && !path_text.contains(['"', '\\', '{', '}']);
         if self.blob.len() < LARGE_BLOB || !plain {
@@ -174,6 +189,7 @@ mod tests {
                 report: Report::default(),
             }],
             blob: Blob::from_bytes(blob.to_vec()),
+            weights: WeightsIn::Program,
         }
     }
 

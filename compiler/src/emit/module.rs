@@ -180,6 +180,10 @@ impl Writer<'_> {
         let inputs = self.fields("Inputs", "What the model reads.", &self.cx.program.inputs, self.inputs);
         let outputs =
             self.fields("Outputs", "What the model computes.", &self.cx.program.outputs, self.outputs);
+        let on_heap = match self.cx.weights_in_file {
+            true => quote!(::ingrain::worker_of_file!(Model, super::WEIGHTS);),
+            false => quote!(::ingrain::worker_on_heap!(Model);),
+        };
         quote! {
             /// Bytes of memory that a worker needs.
             pub const CONTEXT_BYTES: usize = #bytes;
@@ -193,7 +197,7 @@ impl Writer<'_> {
             pub struct Model<'m> {
                 memory: ::ingrain::Memory<'m, LINES>,
             }
-            ::ingrain::worker_on_heap!(Model);
+            #on_heap
         }
     }
 
@@ -255,12 +259,28 @@ impl Writer<'_> {
         } else {
             TokenStream::new()
         };
-        quote! {
-            impl<'m> Model<'m> {
+        let in_arena = match self.cx.weights_in_file {
+            true => quote! {
+                /// A worker in the caller's arena. The weights are mapped, once for all workers, from the file beside the
+                /// executable.
+                ///
+                /// # Errors
+                /// If the file cannot be read, or does not hold the weights of this program.
+                pub fn in_arena(arena: &'m mut Arena) -> Result<Self, ::ingrain::WeightsError> {
+                    super::WEIGHTS.load()?;
+                    Ok(Self { memory: ::ingrain::Memory::borrowed(arena) })
+                }
+            },
+            false => quote! {
                 /// A worker in the caller's arena.
                 pub const fn in_arena(arena: &'m mut Arena) -> Self {
                     Self { memory: ::ingrain::Memory::borrowed(arena) }
                 }
+            },
+        };
+        quote! {
+            impl<'m> Model<'m> {
+                #in_arena
 
                 /// Runs the model.
                 ///

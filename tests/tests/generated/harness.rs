@@ -5,6 +5,7 @@ use ingrain_compiler::lir::{
     Access, Arg, Buffer, BufferId, Call, Class, ConstData, MapStep, Packing, Place, Port, Program, Step,
     StepKind,
 };
+use ingrain_compiler::options::WeightsIn;
 use ingrain_compiler::plan::plan;
 use ingrain_compiler::types::{DType, Dim, Origin, Scalar, Tensor};
 use ingrain_compiler::{Artifact, BlobSource, Module, Report};
@@ -136,7 +137,7 @@ fn write<T: Raw>(name: &str, data: &[T]) {
 /// The text of the generated module of a program, without its faces.
 pub(crate) fn functions(program: &Program) -> String {
     let (plans, _) = plan(&[program]).unwrap();
-    let emitted = emit(program, &plans[0], &About { file: "test.onnx", opset: 21 });
+    let emitted = emit(program, &plans[0], &About { file: "test.onnx", opset: 21, weights_in_file: false });
     let file: syn::File = syn::parse2(emitted.items).unwrap();
     let private = file.items.into_iter().filter(|item| matches!(item, syn::Item::Fn(_))).collect();
     prettyplease::unparse(&syn::File { shebang: None, attrs: Vec::new(), items: private })
@@ -154,7 +155,7 @@ pub(crate) fn check(cases: &[Case]) {
     let mut modules = Vec::new();
     for (case, plan) in cases.iter().zip(&plans) {
         let name = case.name;
-        let emitted = emit(&case.program, plan, &About { file: name, opset: 21 });
+        let emitted = emit(&case.program, plan, &About { file: name, opset: 21, weights_in_file: false });
         let mut lets = String::new();
         let mut fields = String::new();
         for (port, tensor) in emitted.inputs.iter().zip(&case.inputs) {
@@ -196,7 +197,7 @@ pub(crate) fn check(cases: &[Case]) {
     }
     writeln!(main, "fn main() {{\n{calls}}}").unwrap();
     std::fs::write(folder.join("weights.blob"), blob.to_bytes()).unwrap();
-    let artifact = Artifact { modules, blob };
+    let artifact = Artifact { modules, blob, weights: WeightsIn::Program };
     let source = artifact.source(&BlobSource::Include("../weights.blob".to_owned())).unwrap();
     std::fs::write(folder.join("src/models.rs"), source).unwrap();
     std::fs::write(folder.join("src/main.rs"), main).unwrap();

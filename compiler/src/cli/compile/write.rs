@@ -3,6 +3,7 @@
 
 use crate::artifact::{Artifact, BlobSource, Module};
 use crate::harness::guard;
+use crate::options::WeightsIn;
 use crate::report::Report;
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -19,7 +20,12 @@ pub(super) fn write(artifact: Artifact, output: &Path) -> io::Result<Vec<(PathBu
     if !artifact.blob.is_empty() {
         artifact.write_blob(output)?;
     }
-    let blob = artifact.weights(&BlobSource::Include(artifact.blob_file()));
+    let file = artifact.blob_file();
+    let blob = artifact.weights(&match artifact.weights {
+        WeightsIn::Program => BlobSource::Include(file),
+        // Where it is written need not be where it stays.
+        WeightsIn::File => BlobSource::File(String::new()),
+    });
     let shared = artifact.modules.len() > 1 && !artifact.blob.is_empty();
     let weights = if shared {
         let text = guard::source_text(quote!(pub(super) #blob));
