@@ -382,9 +382,10 @@ fn dense_layer() -> Case {
     });
     let then = Arg::RowMap(ingrain_compiler::lir::RowMap {
         expr: epilogue.clone(),
+        row_axes: 1,
         loads: vec![ingrain_compiler::lir::RowLoad {
             place: b.whole(bias_buffer),
-            row_stride: Dim::ZERO,
+            row_strides: vec![Dim::ZERO],
             column_stride: 1,
         }],
     });
