@@ -87,6 +87,7 @@ static ROOMS: &[&[OpDef]] = &[
     contrib::activation::ROOM,
     contrib::norm::ROOM,
     contrib::product::ROOM,
+    contrib::bits::ROOM,
     contrib::position::ROOM,
     contrib::quantized::ROOM,
     contrib::same::ROOM,

@@ -4,6 +4,7 @@
 //! Each is a composition of core operators; what it fuses, this compiler's own passes fuse again.
 
 pub mod activation;
+pub mod bits;
 pub mod norm;
 pub mod position;
 pub mod product;

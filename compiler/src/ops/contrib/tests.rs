@@ -109,6 +109,41 @@ fn products() {
     .assert_eq(&values(&cases));
 }
 
+/// 33 is 0x21: the elements 1 and 2. Without zero points, 8 is taken away from elements of four bits.
+#[test]
+fn bits() {
+    let x = "float[1,4] a = {1, 1, 10, 100}, uint8[1,1,2] b = {33, 67}, float[1] s = {0.5}, uint8[1,1] z = {1},
+             float[1,1] zf = {0.5}, float[1] bias = {1000}, uint8[1,2,1] two = {33, 67}, float[1,2] s2 = {1, 10},
+             uint8[1,1] z2 = {16}, uint8[1,1,1] crumbs = {228}, uint8[1,1,4] bytes = {128, 129, 130, 131},
+             float[1,3] a3 = {1, 1, 10}";
+    let cases = [
+        (x, "r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4> (a, b, s)"),
+        (x, "r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4> (a, b, s, z, , bias)"),
+        (x, "r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4> (a, b, s, zf)"),
+        (x, "r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 2> (a, two, s2, z2)"),
+        (x, "r = com.microsoft.MatMulNBits <K = 3, N = 1, block_size = 2> (a3, two, s2, z2)"),
+        (x, "r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4, bits = 2> (a, crumbs, s)"),
+        (x, "r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4, bits = 8> (a, bytes, s)"),
+    ];
+    expect![[r#"
+        r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4> (a, b, s)
+            f32[1,1] {-231.5}
+        r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4> (a, b, s, z, , bias)
+            f32[1,1] {1160.5}
+        r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4> (a, b, s, zf)
+            f32[1,1] {188.5}
+        r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 2> (a, two, s2, z2)
+            f32[1,1] {3203.0}
+        r = com.microsoft.MatMulNBits <K = 3, N = 1, block_size = 2> (a3, two, s2, z2)
+            f32[1,1] {203.0}
+        r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4, bits = 2> (a, crumbs, s)
+            f32[1,1] {48.5}
+        r = com.microsoft.MatMulNBits <K = 4, N = 1, block_size = 4, bits = 8> (a, bytes, s)
+            f32[1,1] {160.5}
+    "#]]
+    .assert_eq(&values(&cases));
+}
+
 /// Four buckets one way: distances 0 and 1, then 2 and from 3 on; with eight both ways, four more for keys ahead.
 #[test]
 fn relative_positions() {

@@ -2,7 +2,7 @@
 
 use super::activation;
 use crate::diag::{Code, Diagnostic, Reported};
-use crate::ir::{Fact, Op};
+use crate::ir::{Fact, Op, Reading};
 use crate::lir::{Arg, Packing, Place};
 use crate::lower::LowerCx;
 use crate::ops::host::{Stored, elements, tensor};
@@ -226,17 +226,26 @@ impl Op for Recurrent {
         cx.call(kernel, vec![layer, operands], &(&time * &batch) * &matrices);
         Ok(())
     }
+
+    fn reading(&self, i: usize, inputs: &[&TensorType]) -> Reading {
+        if i == 1 && inputs[1].dtype == DType::F32 { Reading::Packed(self.packing()) } else { Reading::Plain }
+    }
 }
 
 impl Recurrent {
+    /// The layout of the recurrence matrices.
+    fn packing(&self) -> Packing {
+        let batch = self.direction.count() * self.kind.gates();
+        Packing::Panels { batch, k: self.hidden, n: self.hidden, transposed: true }
+    }
+
     /// The recurrence matrices as the kernel reads them.
     fn recurrence(&self, cx: &mut LowerCx<'_>, dtype: DType) -> Place {
         if dtype != DType::F32 {
             return cx.dense(1);
         }
         let count = self.direction.count() * self.kind.gates();
-        let packing = Packing::Panels { batch: count, k: self.hidden, n: self.hidden, transposed: true };
-        if let Some(weights) = packed_weights(cx, 1, packing) {
+        if let Some(weights) = packed_weights(cx, 1, self.packing()) {
             return weights;
         }
         let from = cx.dense(1);
