@@ -11,9 +11,11 @@ mod subject;
 mod terminal;
 mod test;
 
+use crate::harness::Interface;
 use crate::harness::bind::Dims;
 use crate::options::{DimBinding, Optimize, Options, WeightsIn};
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Ahead-of-time compiler from ONNX to specialised Rust.
@@ -94,6 +96,48 @@ struct ChoiceArgs {
     /// How weights come into the program: as part of it, or in a file that it maps
     #[arg(long, value_name = "program|file", default_value = "program", value_parser = parse_weights)]
     weights: WeightsIn,
+    /// Keep an output as an input of the next run (`hn=h0`, or `'present.*=past_key_values.*'`). May be given several
+    /// times
+    #[arg(long = "state", value_name = "OUTPUT=INPUT", value_parser = parse_state)]
+    state: Vec<(String, String)>,
+}
+
+impl ChoiceArgs {
+    /// The options of a model that the state `state` concerns.
+    fn options(&self, dims: Dims, state: Vec<(String, String)>, dump_after: &[String]) -> Options {
+        Options {
+            dims,
+            state,
+            optimize: self.optimize,
+            weights: self.weights,
+            dump_after: dump_after.to_vec(),
+        }
+    }
+
+    /// The pairs that concern a model: those of its own outputs, and those of no model's, which the compiler will
+    /// complain of.
+    fn state_of_each(&self, models: &[&Path]) -> Vec<Vec<(String, String)>> {
+        // A file that cannot be read is told by whoever compiles it.
+        let interfaces: Vec<Interface> =
+            models.iter().map(|model| Interface::open(model).unwrap_or_default()).collect();
+        let has = |interface: &Interface, output: &str| {
+            interface.outputs.iter().any(|declared| crate::state::is_named(&declared.name, output))
+        };
+        let of_none = |output: &str| !interfaces.iter().any(|interface| has(interface, output));
+        let concerns = |interface: &Interface| {
+            let own = |(output, _): &&(String, String)| has(interface, output) || of_none(output);
+            self.state.iter().filter(own).cloned().collect()
+        };
+        interfaces.iter().map(concerns).collect()
+    }
+}
+
+fn parse_optimize(text: &str) -> Result<Optimize, String> {
+    match text {
+        "size" => Ok(Optimize::Size),
+        "speed" => Ok(Optimize::Speed),
+        _ => Err(format!("\"{text}\" is neither size nor speed")),
+    }
 }
 
 fn parse_weights(text: &str) -> Result<WeightsIn, String> {
@@ -104,17 +148,12 @@ fn parse_weights(text: &str) -> Result<WeightsIn, String> {
     }
 }
 
-impl ChoiceArgs {
-    fn options(&self, dims: Dims, dump_after: &[String]) -> Options {
-        Options { dims, optimize: self.optimize, weights: self.weights, dump_after: dump_after.to_vec() }
-    }
-}
-
-fn parse_optimize(text: &str) -> Result<Optimize, String> {
-    match text {
-        "size" => Ok(Optimize::Size),
-        "speed" => Ok(Optimize::Speed),
-        _ => Err(format!("\"{text}\" is neither size nor speed")),
+fn parse_state(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((output, input)) if !output.is_empty() && !input.is_empty() => {
+            Ok((output.to_owned(), input.to_owned()))
+        }
+        _ => Err(format!("\"{text}\" is not OUTPUT=INPUT")),
     }
 }
 
@@ -143,6 +182,14 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn state_is_pairs_of_names() {
+        assert_eq!(parse_state("present.*=past.*"), Ok(("present.*".to_owned(), "past.*".to_owned())));
+        for bad in ["present", "=past", "present="] {
+            assert!(parse_state(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod names;
 mod nest;
 mod rows;
 mod scalar;
+mod state;
 mod step;
 mod walk;
 

@@ -32,6 +32,7 @@ pub mod passes;
 mod pipeline;
 pub mod plan;
 pub mod report;
+pub mod state;
 pub mod tracked;
 pub mod types;
 

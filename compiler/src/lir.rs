@@ -6,9 +6,11 @@
 
 mod control;
 mod print;
+mod state;
 mod verify;
 
 pub use control::{Block, Branch, Growing, Joined, Loop};
+pub use state::StatePort;
 
 use crate::expr::Expr;
 use crate::ir::Requirement;
@@ -291,6 +293,8 @@ pub struct Program {
     pub inputs: Vec<Port>,
     /// Outputs in order.
     pub outputs: Vec<Port>,
+    /// What stays from one run to the next; neither input nor output.
+    pub states: Vec<StatePort>,
     /// Steps in order.
     pub steps: Vec<Step>,
 }

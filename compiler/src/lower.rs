@@ -9,6 +9,7 @@ mod driver;
 pub mod epilogue;
 mod layout;
 mod placement;
+mod state;
 mod view;
 
 pub use context::LowerCx;

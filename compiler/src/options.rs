@@ -122,6 +122,9 @@ pub struct Options {
     pub optimize: Optimize,
     /// How weights come into the program. One model of a bundle that asks for a file decides for all.
     pub weights: WeightsIn,
+    /// Outputs that are inputs of the next run: names of outputs and inputs, in which `*` stands for any text. See
+    /// [`Options::state`].
+    pub state: Vec<(String, String)>,
     /// Passes after which to keep a text dump of the graph in the report; `lower` and `plan` name the later stages.
     pub dump_after: Vec<String>,
 }
@@ -131,6 +134,18 @@ impl Options {
     #[must_use]
     pub fn dim(mut self, name: impl Into<String>, binding: impl Into<DimBinding>) -> Options {
         self.dims.insert(name.into(), binding.into());
+        self
+    }
+
+    /// Keeps `output` as the `input` of the next run. Both leave the interface of the model; the value stays in its
+    /// memory, begins as zeros or empty, and begins anew after `reset_state`. A `*` stands for any text, the same in both:
+    /// `("present.*", "past_key_values.*")`.
+    ///
+    /// At most one extent may differ between the two. It is a dimension that the option `dims` bounds from 0; then what
+    /// a run adds is appended in place.
+    #[must_use]
+    pub fn state(mut self, output: impl Into<String>, input: impl Into<String>) -> Options {
+        self.state.push((output.into(), input.into()));
         self
     }
 }

@@ -6,12 +6,13 @@ use crate::artifact::{Artifact, Module};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::import::{self, raw::RawAttribute, raw::RawModel};
 use crate::ir::Graph;
-use crate::lir::{Program, Step};
+use crate::lir::{Program, StatePort, Step};
 use crate::lower::Layouts;
 use crate::options::{ModelSource, Optimize, Options, WeightsIn};
-use crate::plan::Plan;
-use crate::report::{Report, ValueReport};
-use crate::types::{Contents, Symbols};
+use crate::plan::{Plan, Room};
+use crate::report::{self, Report, ValueReport};
+use crate::state::{self, State};
+use crate::types::{Contents, Dim, Symbols};
 use crate::{emit, lower, passes, plan};
 use std::collections::BTreeMap;
 use weights::{Firsts, Initializers};
@@ -20,6 +21,7 @@ use weights::{Firsts, Initializers};
 struct Prepared {
     graph: Graph,
     initializers: Initializers,
+    states: Vec<State>,
     report: Report,
 }
 
@@ -83,6 +85,10 @@ fn prepare(
     if !diagnostics.is_empty() {
         return None;
     }
+    let states = state::bind(&graph, options, diagnostics);
+    if !diagnostics.is_empty() {
+        return None;
+    }
     let initializers = Initializers::of(&raw, contents);
     let (initializer_bytes, unique_initializer_bytes) = initializers.bytes();
     let mut report = Report {
@@ -101,7 +107,7 @@ fn prepare(
             return None;
         }
     };
-    Some(Prepared { graph, initializers, report })
+    Some(Prepared { graph, states, initializers, report })
 }
 
 /// From the graph to the program.
@@ -111,8 +117,8 @@ fn lower_model(
     layouts: &Layouts,
     diagnostics: &mut Diagnostics,
 ) -> Option<Lowered> {
-    let Prepared { graph, initializers, mut report } = prepared;
-    let program = lower::lower(&graph, layouts, diagnostics)?;
+    let Prepared { graph, states, initializers, mut report } = prepared;
+    let program = lower::lower(&graph, &states, layouts, diagnostics)?;
     dump(options, &mut report, "lower", &|| program.to_string());
     describe(&graph, &program, &mut report);
     Some(Lowered { program, initializers, report })
@@ -140,6 +146,7 @@ fn finish(
     report.steps = emitted.steps;
     report.inputs = emitted.inputs;
     report.outputs = emitted.outputs;
+    report.states = states(&program, plan);
     Module { name: source.name.clone(), items: emitted.items, doc: emitted.doc, report }
 }
 
@@ -154,6 +161,21 @@ fn values(program: &Program, plan: &Plan) -> Vec<ValueReport> {
         .collect();
     values.sort_by_key(|value| (value.first, value.offset));
     values
+}
+
+/// What the program keeps from one run to the next.
+fn states(program: &Program, plan: &Plan) -> Vec<report::State> {
+    let state = |port: &StatePort| report::State {
+        output: port.output.clone(),
+        input: port.input.clone(),
+        dtype: program.buffer(port.buffer).dtype,
+        shape: port.shape.iter().map(Dim::to_string).collect(),
+        bytes: match plan.room(port.buffer) {
+            Room::Arena(bytes) => bytes.len,
+            _ => 0,
+        },
+    };
+    program.states.iter().map(state).collect()
 }
 
 /// Stages that are not passes but can be dumped.

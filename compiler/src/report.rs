@@ -13,6 +13,8 @@ pub struct Report {
     pub inputs: Vec<Port>,
     /// Outputs in order.
     pub outputs: Vec<Port>,
+    /// What stays from one run to the next.
+    pub states: Vec<State>,
     /// Symbolic dimensions that are not fixed, with their bounds.
     pub dims: Vec<(String, i64, i64)>,
     /// How often each ONNX operator occurs, most frequent first.
@@ -90,6 +92,21 @@ pub struct ValueReport {
     pub first: usize,
     /// The last step that needs it; one past the last step for results.
     pub last: usize,
+}
+
+/// An output that is an input of the next run.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Name of the output in the ONNX file.
+    pub output: String,
+    /// Name of the input.
+    pub input: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Extents before a run as text.
+    pub shape: Vec<String>,
+    /// Bytes of the arena that it has for itself.
+    pub bytes: u64,
 }
 
 /// One step of the program.

@@ -10,7 +10,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, Ident, LitInt, LitStr, Result, Token, Visibility, braced};
 
 /// Names of all options, for the message about an unknown one.
-const OPTIONS: &str = "known options: `dims`";
+const OPTIONS: &str = "known options: `dims`, `state`";
 
 /// `/// docs pub mod NAME = "PATH" { OPTIONS };` once or several times.
 pub(crate) struct Arguments {
@@ -77,21 +77,53 @@ impl Parse for Model {
 }
 
 impl Model {
-    /// `dims: { … }`
+    /// `dims: { … }` or `state: { … }`
     fn option(&mut self, input: ParseStream<'_>) -> Result<()> {
-        let name = input.call(Ident::parse_any)?;
-        if name != "dims" {
-            return Err(Error::new(name.span(), format!("unknown option `{name}`; {OPTIONS}")));
-        }
+        let option = input.call(Ident::parse_any)?;
+        let read = match option.to_string().as_str() {
+            "dims" => Model::dim,
+            "state" => Model::state,
+            _ => return Err(Error::new(option.span(), format!("unknown option `{option}`; {OPTIONS}"))),
+        };
         input.parse::<Token![:]>()?;
         let entries;
         braced!(entries in input);
-        list(&entries, |input| {
-            let (name, span) = entry(input)?;
-            self.claim("dims", &name, span)?;
-            self.options.dims.insert(name, dim(input)?);
-            Ok(())
-        })
+        list(&entries, |input| read(self, input))
+    }
+
+    /// `batch: 1`, `seq: 1..=512` or `"any name": 3`
+    fn dim(&mut self, input: ParseStream<'_>) -> Result<()> {
+        let (name, span) = if input.peek(LitStr) {
+            let name: LitStr = input.parse()?;
+            (name.value(), name.span())
+        } else {
+            let name = input.call(Ident::parse_any)?;
+            (name.unraw().to_string(), name.span())
+        };
+        input.parse::<Token![:]>()?;
+        let size = |input: ParseStream<'_>| input.parse::<LitInt>()?.base10_parse::<i64>();
+        let first = size(input)?;
+        let binding = if input.peek(Token![..=]) {
+            input.parse::<Token![..=]>()?;
+            DimBinding::Range(first, size(input)?)
+        } else if input.peek(Token![..]) {
+            return Err(input.error("write the largest size too: `1..=512`"));
+        } else {
+            DimBinding::Fixed(first)
+        };
+        self.claim("dims", &name, span)?;
+        self.options.dims.insert(name, binding);
+        Ok(())
+    }
+
+    /// `"present.*" => "past.*"`
+    fn state(&mut self, input: ParseStream<'_>) -> Result<()> {
+        let output: LitStr = input.parse()?;
+        input.parse::<Token![=>]>()?;
+        let target: LitStr = input.parse()?;
+        self.claim("state", &output.value(), output.span())?;
+        self.options.state.push((output.value(), target.value()));
+        Ok(())
     }
 
     /// Notes where an entry of an option stands. There may be one of a name.
@@ -114,29 +146,4 @@ fn list(input: ParseStream<'_>, mut item: impl FnMut(ParseStream<'_>) -> Result<
         }
     }
     Ok(())
-}
-
-/// The name of an entry: `batch` or `"any name"`.
-fn entry(input: ParseStream<'_>) -> Result<(String, Span)> {
-    if input.peek(LitStr) {
-        let name: LitStr = input.parse()?;
-        return Ok((name.value(), name.span()));
-    }
-    let name = input.call(Ident::parse_any)?;
-    Ok((name.unraw().to_string(), name.span()))
-}
-
-/// `: 1` or `: 1..=512`
-fn dim(input: ParseStream<'_>) -> Result<DimBinding> {
-    input.parse::<Token![:]>()?;
-    let size = |input: ParseStream<'_>| input.parse::<LitInt>()?.base10_parse::<i64>();
-    let first = size(input)?;
-    if input.peek(Token![..=]) {
-        input.parse::<Token![..=]>()?;
-        Ok(DimBinding::Range(first, size(input)?))
-    } else if input.peek(Token![..]) {
-        Err(input.error("write the largest size too: `1..=512`"))
-    } else {
-        Ok(DimBinding::Fixed(first))
-    }
 }

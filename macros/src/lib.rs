@@ -29,6 +29,9 @@ use std::path::{Path, PathBuf};
 ///
 /// # Options
 /// * `dims: { batch: 1, seq: 1..=512, "a b": 4 }` fixes symbolic dimensions, or bounds them for use at run time.
+/// * `state: { "present.*" => "past.*" }` keeps outputs as inputs of the next run, inside the model's memory: the cache of
+///   a decoder, grown in place, or the hidden state of a recurrent network. `*` stands for any text. `reset_state` begins
+///   anew, `state_len` tells how much there is; `past` is bounded from 0 by `dims`.
 #[proc_macro]
 pub fn onnx_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let arguments = syn::parse_macro_input!(input as Arguments);

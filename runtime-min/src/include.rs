@@ -145,12 +145,12 @@ macro_rules! with_alloc {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! worker_on_heap {
-    ($model:ident) => {
+    ($model:ident $(, $field:ident: $value:expr)?) => {
         $crate::with_alloc! {
             impl $model<'static> {
                 /// A worker with its memory on the heap.
                 pub fn new() -> Self {
-                    Self { memory: $crate::Memory::heap() }
+                    Self { memory: $crate::Memory::heap() $(, $field: $value)? }
                 }
             }
             impl ::core::default::Default for $model<'static> {

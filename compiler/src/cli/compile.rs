@@ -45,8 +45,12 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
         names(&subjects)?.into_iter().zip(subjects.into_iter().map(|s| s.model)).collect();
     let paths: Vec<&Path> = models.iter().map(|(_, path)| path.as_path()).collect();
     let dims = subject::dims_of_each(&paths, &args.dims.get());
-    let options: Vec<Options> =
-        dims.into_iter().map(|dims| args.choices.options(dims, &args.dump_after)).collect();
+    let states = args.choices.state_of_each(&paths);
+    let options: Vec<Options> = dims
+        .into_iter()
+        .zip(states)
+        .map(|(dims, state)| args.choices.options(dims, state, &args.dump_after))
+        .collect();
     let output = args.output.clone();
     let progress = Progress::new("compiling");
     let written = guard::run_guarded(LIMIT, move || compile(&models, &options, &output));

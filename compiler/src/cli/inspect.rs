@@ -46,6 +46,8 @@ struct Facts {
     opset: Option<i64>,
     inputs: Vec<PortFacts>,
     outputs: Vec<PortFacts>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    state: Vec<StateFacts>,
     dims: Vec<DimFacts>,
     /// Symbols whose sizes nothing decides, and that were taken to be 1.
     assumed_dims: Vec<String>,
@@ -90,6 +92,15 @@ struct DimFacts {
     name: String,
     min: i64,
     max: i64,
+}
+
+#[derive(Serialize)]
+struct StateFacts {
+    output: String,
+    input: String,
+    dtype: String,
+    shape: Vec<ExtentFacts>,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -142,9 +153,10 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
         args.models.iter().map(|path| Subject::at(path).map_or_else(|_| path.clone(), |s| s.model)).collect();
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let dims = subject::dims_of_each(&files, &args.dims.get());
-    for (path, dims) in args.models.iter().zip(dims) {
+    let states = args.choices.state_of_each(&files);
+    for ((path, dims), state) in args.models.iter().zip(dims).zip(states) {
         let progress = Progress::new(&format!("compiling {}", path.display()));
-        let inspected = inspect(path, dims, args);
+        let inspected = inspect(path, dims, state, args);
         drop(progress);
         let (facts, outcome) = match inspected {
             Ok(inspected) => inspected,
@@ -184,13 +196,18 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
 /// What is known of a model, and its report or why there is none.
 type Inspected = (Facts, Result<Box<Report>, Refusal>);
 
-fn inspect(path: &Path, mut dims: Dims, args: &Args) -> Result<Inspected, Stop> {
+fn inspect(
+    path: &Path,
+    mut dims: Dims,
+    state: Vec<(String, String)>,
+    args: &Args,
+) -> Result<Inspected, Stop> {
     let subject = Subject::at(path)?;
     let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = subject.first_set(&interface).map_err(|e| refuse(e.to_string()))?;
     let assumed = subject::bind_rest(&interface, set.as_ref(), &mut dims).map_err(refuse)?;
-    let options = args.choices.options(dims, &args.dump_after);
+    let options = args.choices.options(dims, state, &args.dump_after);
     let compiled = compile_file(&subject.model, &options, LIMIT);
     Ok(match compiled {
         Ok(compiled) => {
@@ -218,6 +235,17 @@ fn of_report(model: String, report: &Report, assumed_dims: Vec<String>, time: Du
         opset: Some(report.opset),
         inputs: report.inputs.iter().map(port).collect(),
         outputs: report.outputs.iter().map(port).collect(),
+        state: report
+            .states
+            .iter()
+            .map(|s| StateFacts {
+                output: s.output.clone(),
+                input: s.input.clone(),
+                dtype: s.dtype.name().to_owned(),
+                shape: s.shape.iter().map(|e| extent(e)).collect(),
+                bytes: s.bytes,
+            })
+            .collect(),
         dims: report
             .dims
             .iter()
@@ -288,6 +316,7 @@ fn of_interface(
         opset: None,
         inputs: interface.required().map(port).collect(),
         outputs: interface.outputs.iter().map(port).collect(),
+        state: Vec::new(),
         dims: dims.collect(),
         assumed_dims,
         operators: interface.operators.iter().cloned().collect(),
@@ -343,6 +372,11 @@ fn print(facts: &Facts, report: Option<&Report>) {
             let shape: Vec<String> = port.shape.iter().map(ExtentFacts::text).collect();
             println!("  {what:6} {}: {}[{}]", port.name, port.dtype, shape.join(","));
         }
+    }
+    for state in &facts.state {
+        let shape: Vec<String> = state.shape.iter().map(ExtentFacts::text).collect();
+        let (shape, size) = (shape.join(","), bytes(state.bytes));
+        println!("  state  {} -> {}: {}[{shape}], {size}", state.output, state.input, state.dtype);
     }
     for dim in &facts.dims {
         println!("  dim    {}: {}..={}", dim.name, dim.min, dim.max);

@@ -5,6 +5,7 @@ use super::flow::{self, Flow, Item};
 use super::names::{Names, plain, screaming, snake};
 use super::rows::mentions;
 use super::scalar::stored_type;
+use super::state::StateText;
 use super::step::{Functions, StepCall, statement};
 use super::{Cx, Emitted};
 use crate::lir::{BufferId, Class, Place, Port, Step};
@@ -33,7 +34,8 @@ pub(super) fn emit(cx: &Cx<'_>) -> Emitted {
     };
     let steps = computed.into_iter().map(report).collect();
     let places = Places::new(cx);
-    let writer = Writer { cx, inputs: &inputs, outputs: &outputs, functions: &functions, places };
+    let state = StateText::new(cx);
+    let writer = Writer { cx, inputs: &inputs, outputs: &outputs, functions: &functions, places, state };
     let run = writer.run(&items);
     let items: Vec<TokenStream> = functions.list.iter().map(|f| f.tokens(cx)).collect();
     let constants = writer.places.constants();
@@ -156,6 +158,7 @@ pub(super) struct Writer<'a> {
     outputs: &'a [report::Port],
     pub functions: &'a Functions,
     places: Places<'a>,
+    state: StateText<'a>,
 }
 
 impl Writer<'_> {
@@ -180,9 +183,14 @@ impl Writer<'_> {
         let inputs = self.fields("Inputs", "What the model reads.", &self.cx.program.inputs, self.inputs);
         let outputs =
             self.fields("Outputs", "What the model computes.", &self.cx.program.outputs, self.outputs);
+        let state = self.state.item();
+        let (state_field, state_init) = match self.state.is_empty() {
+            true => (TokenStream::new(), TokenStream::new()),
+            false => (quote!(state: State,), quote!(, state: State::EMPTY)),
+        };
         let on_heap = match self.cx.weights_in_file {
-            true => quote!(::ingrain::worker_of_file!(Model, super::WEIGHTS);),
-            false => quote!(::ingrain::worker_on_heap!(Model);),
+            true => quote!(::ingrain::worker_of_file!(Model, super::WEIGHTS #state_init);),
+            false => quote!(::ingrain::worker_on_heap!(Model #state_init);),
         };
         quote! {
             /// Bytes of memory that a worker needs.
@@ -196,7 +204,9 @@ impl Writer<'_> {
             #[derive(Debug)]
             pub struct Model<'m> {
                 memory: ::ingrain::Memory<'m, LINES>,
+                #state_field
             }
+            #state
             #on_heap
         }
     }
@@ -237,11 +247,18 @@ impl Writer<'_> {
         let input_type = if self.inputs.is_empty() { quote!(Inputs) } else { quote!(Inputs<'_>) };
         let output_type = if self.outputs.is_empty() { quote!(Outputs) } else { quote!(Outputs<'_>) };
         let (dims, known) = self.solve();
+        let (advance, methods) = (self.state.advance(), self.state.methods());
+        let zeros = self.state.zeros(&|buffer| {
+            let place = Place { buffer, offset: Dim::ZERO, len: self.cx.program.buffer(buffer).len.clone() };
+            self.places.slot(&place).tokens
+        });
+        let state_init =
+            if self.state.is_empty() { TokenStream::new() } else { quote!(state: State::EMPTY,) };
         let results = self.results();
         let flow = Flow::new(self, input_type.clone());
-        let main = flow.block(items, &self.cx.program.requirements, &known, &results);
+        let main = flow.block(items, &self.cx.program.requirements, &known, &quote!(#advance #results));
         let parts = flow.parts();
-        let body = quote!(#main Ok(#results));
+        let body = quote!(#zeros #main #advance Ok(#results));
         let memory = if mentions(&body, "memory") {
             quote!(let memory = &mut self.memory;)
         } else {
@@ -268,13 +285,13 @@ impl Writer<'_> {
                 /// If the file cannot be read, or does not hold the weights of this program.
                 pub fn in_arena(arena: &'m mut Arena) -> Result<Self, ::ingrain::WeightsError> {
                     super::WEIGHTS.load()?;
-                    Ok(Self { memory: ::ingrain::Memory::borrowed(arena) })
+                    Ok(Self { memory: ::ingrain::Memory::borrowed(arena), #state_init })
                 }
             },
             false => quote! {
                 /// A worker in the caller's arena.
                 pub const fn in_arena(arena: &'m mut Arena) -> Self {
-                    Self { memory: ::ingrain::Memory::borrowed(arena) }
+                    Self { memory: ::ingrain::Memory::borrowed(arena), #state_init }
                 }
             },
         };
@@ -292,6 +309,8 @@ impl Writer<'_> {
                 ) -> Result<#output_type, ::ingrain::Error> {
                     #body
                 }
+
+                #methods
             }
             #(#parts)*
             #failure
@@ -332,7 +351,7 @@ impl Writer<'_> {
 
     /// Statements that check the inputs and give symbols their values; and these symbols.
     fn solve(&self) -> (TokenStream, BTreeSet<Symbol>) {
-        let mut known: BTreeSet<Symbol> = BTreeSet::new();
+        let mut known: BTreeSet<Symbol> = self.state.known().cloned().collect();
         let (mut checks, mut lets, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for (port, field) in self.cx.program.inputs.iter().zip(self.inputs) {
             if field.fixed.is_some() {
@@ -368,7 +387,8 @@ impl Writer<'_> {
                 }
             }
         }
-        (quote!(#(#checks)* #(#lets)* #(#rest)*), known)
+        let (state, same) = (self.state.lets(), self.state.checks());
+        (quote!(#(#checks)* #state #(#lets)* #same #(#rest)*), known)
     }
 
     /// `Outputs { … }`

@@ -1,6 +1,6 @@
 //! The text of programs, for dumps and tests.
 
-use super::{Access, Arg, Class, Program, Step, StepKind};
+use super::{Access, Arg, BufferId, Class, Program, Step, StepKind};
 use std::fmt;
 
 impl fmt::Display for Program {
@@ -9,6 +9,7 @@ impl fmt::Display for Program {
             write!(f, "buffer b{i} \"{}\": {} x {} ", buffer.name, buffer.dtype, buffer.len)?;
             match &buffer.class {
                 Class::Input(n) => writeln!(f, "input {n}")?,
+                Class::Arena if self.is_state(BufferId(i as u32)) => writeln!(f, "state")?,
                 Class::Arena => writeln!(f, "arena")?,
                 Class::Const(c) => writeln!(f, "const {:?} {:?}", c.tensor, c.packing)?,
             }

@@ -13,12 +13,18 @@ const MOST_SLICES: usize = 16;
 impl Program {
     /// Everything that is wrong with this program.
     pub fn verify(&self) -> Vec<String> {
-        let mut verifier =
-            Verifier { program: self, written: vec![false; self.buffers.len()], problems: Vec::new() };
+        let mut verifier = Verifier { program: self, written: written_before(self), problems: Vec::new() };
         verifier.steps(&self.steps);
         verifier.ports();
         verifier.problems
     }
+}
+
+/// For each buffer, whether it has content before the first step.
+fn written_before(program: &Program) -> Vec<bool> {
+    let mut written = vec![false; program.buffers.len()];
+    program.states.iter().for_each(|state| written[state.buffer.0 as usize] = true);
+    written
 }
 
 struct Verifier<'a> {

@@ -3,17 +3,24 @@
 use super::Layouts;
 use super::context::LowerCx;
 use super::placement;
+use super::state;
 use super::view::View;
 use crate::diag::{Diagnostics, Reported};
 use crate::ir::{Def, Graph, Value};
 use crate::lir::{Buffer, BufferId, Class, Port, Program, Step, StepKind, Touch};
+use crate::state::State;
 use crate::types::Dim;
 
-/// Lowers a graph whose constants are stored in these layouts.
+/// Lowers a graph with these states, whose constants are stored in these layouts.
 ///
 /// # Errors
 /// Everything that cannot be lowered.
-pub fn lower(graph: &Graph, layouts: &Layouts, diagnostics: &mut Diagnostics) -> Option<Program> {
+pub fn lower(
+    graph: &Graph,
+    states: &[State],
+    layouts: &Layouts,
+    diagnostics: &mut Diagnostics,
+) -> Option<Program> {
     let mut program = Program {
         symbols: graph.symbols.clone(),
         requirements: graph.requirements.clone(),
@@ -21,21 +28,27 @@ pub fn lower(graph: &Graph, layouts: &Layouts, diagnostics: &mut Diagnostics) ->
     };
     let mut views: Vec<Option<View>> = vec![None; graph.value_count()];
     for (i, &input) in graph.inputs.iter().enumerate() {
+        if let Some(state) = states.iter().find(|s| s.input == i) {
+            views[input.0 as usize] = Some(state::add(graph, state, &mut program));
+            continue;
+        }
         let data = graph.value(input);
         let name = data.name.clone().unwrap_or_default();
         let buffer = BufferId(program.buffers.len() as u32);
         program.buffers.push(Buffer {
             dtype: data.ty.dtype,
             len: data.ty.elements(),
-            class: Class::Input(i),
+            class: Class::Input(program.inputs.len()),
             name: name.clone(),
         });
         program.inputs.push(Port { name, shape: data.ty.shape.clone(), buffer });
         views[input.0 as usize] = Some(View::dense(buffer, data.ty.dtype, &data.ty.shape));
     }
-    let placed = placement::place(graph, &mut program, &[]);
+    let joins = state::joins(graph, states, &views);
+    let placed = placement::place(graph, &mut program, &joins);
     lower_nodes(graph, layouts, &mut program, &mut views, &placed, diagnostics).ok()?;
-    lower_outputs(graph, &mut program, &mut views);
+    state::store(graph, states, &mut program, &views);
+    lower_outputs(graph, states, &mut program, &mut views);
     remove_unread(&mut program);
     Some(program)
 }
@@ -66,6 +79,9 @@ fn remove_unread(program: &mut Program) {
     let mut read: Vec<bool> = vec![false; program.buffers.len()];
     for port in &program.outputs {
         read[port.buffer.0 as usize] = true;
+    }
+    for state in &program.states {
+        read[state.buffer.0 as usize] = true;
     }
     let steps = std::mem::take(&mut program.steps);
     program.steps = without_unread(steps, &mut read);
@@ -102,8 +118,9 @@ fn without_unread(steps: Vec<Step>, read: &mut [bool]) -> Vec<Step> {
 }
 
 /// Gives every result of the program a buffer of its own in the arena, row-major from its first element.
-fn lower_outputs(graph: &Graph, program: &mut Program, views: &mut [Option<View>]) {
-    for (name, value) in &graph.outputs {
+fn lower_outputs(graph: &Graph, states: &[State], program: &mut Program, views: &mut [Option<View>]) {
+    let is_state = |number: usize| states.iter().any(|s| s.output == number);
+    for (_, (name, value)) in graph.outputs.iter().enumerate().filter(|(number, _)| !is_state(*number)) {
         let ty = graph.ty(*value);
         let view = output_view(graph, program, views, *value);
         let buffer = program.buffer(view.buffer);
@@ -111,6 +128,7 @@ fn lower_outputs(graph: &Graph, program: &mut Program, views: &mut [Option<View>
             && view.offset.is(0)
             && buffer.len == ty.elements()
             && view.is_dense()
+            && !program.is_state(view.buffer)
             && !program.outputs.iter().any(|p| p.buffer == view.buffer);
         let id = if own {
             view.buffer

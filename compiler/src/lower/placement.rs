@@ -96,7 +96,7 @@ impl<'g> Placement<'g> {
 }
 
 /// Where the input of a reshape or transpose must be for its result to be at `view`.
-fn undone(graph: &Graph, node: &NodeData, view: &View) -> Option<View> {
+pub(super) fn undone(graph: &Graph, node: &NodeData, view: &View) -> Option<View> {
     if let Some(transpose) = node.is::<Transpose>() {
         return Some(view.permuted(&Transpose::inverse(&transpose.perm)));
     }

@@ -39,7 +39,7 @@ pub(super) fn classes(program: &Program, timeline: &Timeline<'_>, lives: &[Optio
             continue;
         }
         let begins = lives[result].is_some_and(|life| life.first == at);
-        if !begins || root[result] != result {
+        if !begins || root[result] != result || program.is_state(store.buffer) {
             continue;
         }
         let fits = |load: &Access| {

@@ -80,6 +80,11 @@ pub(super) fn lives(program: &Program, timeline: &Timeline<'_>) -> Vec<Option<Li
             }
         }
     };
+    // What stays from run to run is there before the first step and after the last.
+    for state in &program.states {
+        touch(state.buffer.0 as usize, 0);
+        touch(state.buffer.0 as usize, timeline.steps.len());
+    }
     for (at, step) in timeline.steps.iter().enumerate() {
         for (buffer, _) in step.own_touches() {
             touch(buffer.0 as usize, at);

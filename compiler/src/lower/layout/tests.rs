@@ -24,7 +24,7 @@ fn lowered(graphs: &[Graph]) -> Vec<Program> {
     let layouts = Layouts::choose(&graphs, false, Contents::default());
     let mut diagnostics = Diagnostics::default();
     let programs: Option<Vec<Program>> =
-        graphs.iter().map(|graph| super::super::lower(graph, &layouts, &mut diagnostics)).collect();
+        graphs.iter().map(|graph| super::super::lower(graph, &[], &layouts, &mut diagnostics)).collect();
     programs.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 

@@ -7,7 +7,8 @@ use expect_test::{Expect, expect};
 #[track_caller]
 fn check(model: &str, expect: Expect) {
     let mut diagnostics = Diagnostics::new("test");
-    let program = crate::lower::lower(&graph_of(model), &crate::lower::Layouts::default(), &mut diagnostics);
+    let program =
+        crate::lower::lower(&graph_of(model), &[], &crate::lower::Layouts::default(), &mut diagnostics);
     expect.assert_eq(&program.map_or_else(|| diagnostics.to_string(), |p| p.to_string()));
 }
 

@@ -11,7 +11,8 @@ use expect_test::{Expect, expect};
 fn check(model: &str, expect: Expect) {
     let graph = crate::passes::run(graph_of(model), &[], &mut Vec::new()).unwrap_or_else(|d| panic!("{d:?}"));
     let mut diagnostics = Diagnostics::new("test");
-    let program = lower(&graph, &Layouts::choose(&[&graph], false, Contents::default()), &mut diagnostics);
+    let program =
+        lower(&graph, &[], &Layouts::choose(&[&graph], false, Contents::default()), &mut diagnostics);
     let text = program.map_or_else(|| diagnostics.to_string(), |p| p.to_string());
     let steps = text.lines().filter(|l| !l.starts_with("buffer")).map(|l| format!("{l}\n"));
     expect.assert_eq(&steps.collect::<String>());

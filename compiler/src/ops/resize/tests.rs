@@ -52,7 +52,7 @@ fn symbolic_sizes_make_their_tables_at_run_time() {
         }",
     );
     let mut diagnostics = crate::diag::Diagnostics::new("test");
-    let program = crate::lower::lower(&graph, &crate::lower::Layouts::default(), &mut diagnostics);
+    let program = crate::lower::lower(&graph, &[], &crate::lower::Layouts::default(), &mut diagnostics);
     expect![[r#"
         buffer b0 "x": f32 x 2*m*n input 0
         buffer b1 "scratch": u32 x floor((3*n)/(2)) arena
