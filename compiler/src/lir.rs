@@ -240,6 +240,8 @@ pub enum StepKind {
         symbol: Symbol,
         /// The integer: one element.
         place: Place,
+        /// The largest value it may have; the least is zero.
+        most: Dim,
     },
     /// Ends the run with an error unless a truth value is as expected.
     Check {

@@ -6,6 +6,7 @@
 mod compact;
 mod gather;
 mod scatter;
+mod suppress;
 #[cfg(test)]
 mod tests;
 mod unique;
@@ -15,11 +16,21 @@ use crate::element::Int;
 pub use compact::{compress, nonzero, one_hot, reverse_sequence};
 pub use gather::{gather, gather_elements, gather_nd, gather_packed_columns, gather_packed_rows};
 pub use scatter::{Scatter, scatter_elements, scatter_nd};
+pub use suppress::{Boxes, non_max_suppression};
 pub(crate) use unique::order;
 pub use unique::unique;
 
 /// The largest rank that these kernels take.
 pub const MAX_RANK: usize = 16;
+
+/// The first element of a slice: a tensor without axes as a number.
+///
+/// # Panics
+/// If there is none.
+#[inline(always)]
+pub fn scalar<T: Copy>(x: &[T]) -> T {
+    x[0]
+}
 
 /// An index outside its axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub(super) enum Item<'p> {
     /// Calls the function of a step.
     Call(StepCall),
     /// Gives a symbol the value of an integer.
-    Bind(&'p Symbol, &'p Place, String),
+    Bind(&'p Symbol, &'p Place, &'p Dim, String),
     /// Ends the run with an error unless a truth value is as expected.
     Check(&'p Place, bool, &'static str, String),
     /// Runs one of two blocks.
@@ -62,7 +62,9 @@ impl<'p> Collector<'_, 'p> {
         let in_place = self.cx.plan.in_place.get(self.at).copied().flatten();
         self.at += 1;
         match &step.kind {
-            StepKind::Bind { symbol, place } => Some(Item::Bind(symbol, place, super::step::blamed(step))),
+            StepKind::Bind { symbol, place, most } => {
+                Some(Item::Bind(symbol, place, most, super::step::blamed(step)))
+            }
             StepKind::Check { condition, expected, what } => {
                 Some(Item::Check(condition, *expected, what, super::step::blamed(step)))
             }
@@ -196,14 +198,12 @@ impl<'w, 'a> Flow<'w, 'a> {
                 let tokens = self.writer.statement(call);
                 Statement { tokens, binds: call.count.iter().cloned().collect() }
             }
-            Item::Bind(symbol, place, node) => {
+            Item::Bind(symbol, place, most, node) => {
                 let name = ident(dims.name(symbol));
                 let value = self.scalar(place);
-                let range = &self.writer.cx.program.symbols[*symbol];
-                let [lo, hi] =
-                    [range.lo, range.hi].map(|v| Literal::usize_unsuffixed(usize::try_from(v).unwrap_or(0)));
+                let most = dims.size(most).tokens;
                 let node = plain(node);
-                let tokens = quote!(let #name = ::ingrain::check_size(#node, #value, #lo, #hi)?;);
+                let tokens = quote!(let #name = ::ingrain::check_size(#node, #value, 0, #most)?;);
                 Statement { tokens, binds: vec![(*symbol).clone()] }
             }
             Item::Check(condition, expected, what, node) => {

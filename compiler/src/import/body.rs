@@ -9,7 +9,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::{Graph, Value};
 use crate::ops::NodeCx;
 use crate::options::{DimBinding, Options};
-use crate::types::{Range, Symbol};
+use crate::types::{Dim, Range, Symbol};
 use std::collections::BTreeMap;
 
 /// What a node sees of the graph that it stands in.
@@ -124,6 +124,20 @@ impl NodeCx<'_> {
             return Err(unbounded(&name));
         }
         Ok(self.graph.new_symbol(&name, range))
+    }
+
+    /// A symbol for an extent that is known at run time only and that data cannot make larger than `most`.
+    ///
+    /// # Errors
+    /// If `most` is not bounded.
+    pub fn found_symbol(&mut self, output: usize, axis: usize, most: &Dim) -> Result<Symbol, Diagnostic> {
+        let (name, _) = self.data_name(output, axis);
+        match most.range(&self.graph.symbols) {
+            Some(range) if range.hi <= LARGEST_SIZE => {
+                Ok(self.graph.new_symbol(&name, Range { lo: 0, hi: range.hi.max(0) }))
+            }
+            _ => Err(unbounded(&name)),
+        }
     }
 
     /// The name of such a symbol, and what the options say of it.

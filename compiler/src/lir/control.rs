@@ -152,7 +152,11 @@ impl Step {
                 load.each_dim(visit);
                 store.each_dim(visit);
             }
-            StepKind::Bind { place, .. } | StepKind::Check { condition: place, .. } => place.each_dim(visit),
+            StepKind::Bind { place, most, .. } => {
+                place.each_dim(visit);
+                visit(most);
+            }
+            StepKind::Check { condition, .. } => condition.each_dim(visit),
             StepKind::Branch(branch) => {
                 branch.condition.each_dim(visit);
                 for joined in &branch.joined {

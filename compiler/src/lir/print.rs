@@ -34,6 +34,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             StepKind::Call(call) => {
+                if let Some(count) = &call.count {
+                    write!(f, "{} = ", count.name())?;
+                }
                 write!(f, "{}(", call.kernel)?;
                 for (i, arg) in call.args.iter().enumerate() {
                     write!(f, "{}{arg}", if i == 0 { "" } else { ", " })?;
@@ -48,7 +51,7 @@ impl fmt::Display for Step {
                 write!(f, ")")?;
             }
             StepKind::Copy { space, load, store } => write!(f, "{store} = copy {space:?} {load}")?,
-            StepKind::Bind { symbol, place } => {
+            StepKind::Bind { symbol, place, .. } => {
                 write!(f, "{} = b{}+{}", symbol.name(), place.buffer.0, place.offset)?;
             }
             StepKind::Check { condition, expected, .. } => {

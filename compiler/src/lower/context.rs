@@ -249,9 +249,16 @@ impl<'a> LowerCx<'a> {
         );
     }
 
-    /// Gives a symbol the value of an integer.
-    pub fn bind(&mut self, symbol: Symbol, place: Place) {
-        self.step(StepKind::Bind { symbol, place }, Dim::ZERO);
+    /// Adds a call of a kernel that returns how many elements it found.
+    pub fn counting_call(&mut self, kernel: &'static str, args: Vec<Arg>, count: &Symbol) {
+        let count = Some(count.clone());
+        let call = Call { kernel, generics: Vec::new(), args, fallible: false, count };
+        self.step(StepKind::Call(call), Dim::ZERO);
+    }
+
+    /// Gives a symbol the value of an integer, which must be at most `most`.
+    pub fn bind(&mut self, symbol: Symbol, place: Place, most: Dim) {
+        self.step(StepKind::Bind { symbol, place, most }, Dim::ZERO);
     }
 
     /// Ends the run with an error unless a truth value is as expected.

@@ -2,6 +2,7 @@
 
 use super::NodeCx;
 use crate::diag::{Diagnostic, Reported};
+use crate::import::body::unbounded;
 use crate::ir::{Fact, Op, Value};
 use crate::lower::LowerCx;
 use crate::types::{DType, Dim, Range, Symbol, TensorType};
@@ -12,6 +13,8 @@ use crate::types::{DType, Dim, Range, Symbol, TensorType};
 pub struct Bind {
     /// The symbol.
     pub symbol: Symbol,
+    /// The largest value it may have.
+    pub most: Dim,
 }
 
 impl Op for Bind {
@@ -26,7 +29,7 @@ impl Op for Bind {
     fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
         let view = cx.dense_input_view(0);
         if let Some(place) = view.place() {
-            cx.bind(self.symbol.clone(), place);
+            cx.bind(self.symbol.clone(), place, self.most.clone());
         }
         cx.alias(0, view);
         Ok(())
@@ -38,14 +41,16 @@ impl Op for Bind {
 }
 
 impl NodeCx<'_> {
-    /// The one integer that `value` holds at run time, as a dimension. The program checks that it is in `range`.
+    /// The one integer that `value` holds at run time, as a dimension. The program checks that it is not negative and
+    /// at most `most`.
     ///
     /// # Errors
-    /// Never for a value of one integer.
-    pub fn bind(&mut self, value: Value, what: &str, range: Range) -> Result<Dim, Diagnostic> {
+    /// If nothing bounds `most`.
+    pub fn bind(&mut self, value: Value, name: &str, most: &Dim) -> Result<Dim, Diagnostic> {
+        let Some(range) = most.range(&self.graph.symbols) else { return Err(unbounded(name)) };
         let value = self.cast(value, DType::I64)?;
-        let symbol = self.graph.new_symbol(what, range);
-        self.add_all(Bind { symbol: symbol.clone() }, &[value])?;
+        let symbol = self.graph.new_symbol(name, Range { lo: 0, hi: range.hi.max(0) });
+        self.add_all(Bind { symbol: symbol.clone(), most: most.clone() }, &[value])?;
         Ok(Dim::symbol(symbol))
     }
 }

@@ -4,6 +4,7 @@
 //! the kernels: one outside its axis is an error of the run, never a panic.
 
 mod chosen;
+mod found;
 pub mod gather;
 mod reverse;
 mod scatter;
@@ -76,22 +77,29 @@ pub static ROOM: &[OpDef] = &[
         name: "Compress",
         domain: "",
         since: &[9, 11],
-        doc: "The slices of an axis whose condition holds; the conditions must be constant.",
+        doc: "The slices of an axis whose condition holds.",
         build: chosen::build_compress,
     },
     OpDef {
         name: "NonZero",
         domain: "",
         since: &[9, 13],
-        doc: "The positions of the elements that are not zero, of a constant.",
+        doc: "The positions of the elements that are not zero.",
         build: chosen::build_nonzero,
     },
     OpDef {
         name: "Unique",
         domain: "",
         since: &[11],
-        doc: "The distinct elements or slices of a constant.",
+        doc: "The distinct elements or slices, where each stands first, and how often it occurs.",
         build: chosen::build_unique,
+    },
+    OpDef {
+        name: "NonMaxSuppression",
+        domain: "",
+        since: &[10, 11],
+        doc: "Boxes of high score, without those that better ones overlap.",
+        build: chosen::build_suppression,
     },
     OpDef {
         name: "Col2Im",

@@ -105,11 +105,16 @@ fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         let given = cx.attributes.int("k")?;
         Dim::from(cx.attributes.required("k", given)?)
     } else {
-        let list = cx.dims_input(1, "K")?;
-        match <[Dim; 1]>::try_from(list) {
-            Ok([k]) => k,
-            Err(list) => {
-                return Err(Diagnostic::new(Code::BadInput, format!("`K` has {} elements", list.len())));
+        let value = cx.input(1)?;
+        if !cx.ty(value).elements().is(1) {
+            return Err(Diagnostic::new(Code::BadInput, format!("`K` is {}, not one element", cx.ty(value))));
+        }
+        match cx.dims(value).and_then(|dims| dims.into_iter().next()) {
+            Some(k) => k,
+            None => {
+                let extent = cx.shape(x)[axis].clone();
+                let (name, _) = cx.data_name(0, axis);
+                cx.bind(value, &name, &extent)?
             }
         }
     };

@@ -143,3 +143,35 @@ fn tables_in_panels_are_gathered_like_plain_ones() {
         }
     }
 }
+
+#[test]
+fn suppression() {
+    let boxes = [
+        [0.0, 0.0, 1.0, 1.0],
+        [0.0, 0.1, 1.0, 1.1],
+        [0.0, -0.1, 1.0, 0.9],
+        [0.0, 10.0, 1.0, 11.0],
+        [0.0, 10.1, 1.0, 11.1],
+        [0.0, 100.0, 1.0, 101.0],
+    ];
+    let scores = [0.9, 0.75, 0.6, 0.95, 0.5, 0.3];
+    let shape = Boxes { batch: 1, classes: 1, count: 6, center: false };
+    let choose = |shape: &Boxes, boxes: &[f32], most, least| {
+        let (mut y, mut scratch) = ([7; 18], [0; 6]);
+        let count = non_max_suppression(shape, boxes, &scores, most, 0.5, least, &mut y, &mut scratch);
+        assert!(y[..count * 3].chunks(3).all(|c| c[..2] == [0, 0]));
+        y[..count * 3].iter().skip(2).step_by(3).copied().collect::<Vec<i64>>()
+    };
+    let corners = boxes.as_flattened();
+    assert_eq!(choose(&shape, corners, 3, Some(0.0)), [3, 0, 5]);
+    assert_eq!(choose(&shape, corners, 2, None), [3, 0]);
+    assert_eq!(choose(&shape, corners, i64::MAX, Some(0.4)), [3, 0]);
+    assert_eq!(choose(&shape, corners, 0, None), [0_i64; 0]);
+    assert_eq!(choose(&shape, corners, -1, None), [0_i64; 0]);
+    let turned: Vec<f32> = boxes.iter().flat_map(|[a, b, c, d]| [*c, *d, *a, *b]).collect();
+    assert_eq!(choose(&shape, &turned, 3, None), [3, 0, 5]);
+    let centered: Vec<f32> =
+        boxes.iter().flat_map(|[a, b, c, d]| [(a + c) / 2.0, (b + d) / 2.0, c - a, d - b]).collect();
+    assert_eq!(choose(&Boxes { center: true, ..shape }, &centered, 3, None), [3, 0, 5]);
+    assert_eq!(choose(&shape, &[0.0; 24], 9, None), [3, 0, 1, 2, 4, 5], "empty boxes hide nothing");
+}

@@ -187,7 +187,7 @@ fn trip_limit(cx: &mut NodeCx<'_>) -> Result<Option<Dim>, Diagnostic> {
     let known = cx.dims(count).and_then(|dims| dims.into_iter().next());
     let limit = match known {
         Some(dim) => dim.maximum(&Dim::ZERO),
-        None => cx.bind(count, "trip_count", Range { lo: 0, hi: i64::from(i32::MAX) })?,
+        None => cx.bind(count, "trip_count", &Dim::from(i64::from(i32::MAX)))?,
     };
     // Exporters write the largest integer where they mean that only the condition ends the loop.
     Ok(Some(limit).filter(|l| l.as_i64().is_none_or(|v| v < i64::from(i32::MAX))))

@@ -1,18 +1,20 @@
-//! Operators whose result's size depends on data, where that data is constant: Compress, NonZero and Unique.
+//! Compress, NonZero, Unique and NonMaxSuppression: of constants at once, else by the core operators that find out at
+//! run time.
 
+use super::found;
 use super::gather::gather;
 use crate::diag::{Code, Diagnostic};
 use crate::ir::Value;
 use crate::ops::NodeCx;
 use crate::ops::host::{elements, tensor, with_type};
 use crate::ops::shape::axis;
-use crate::types::Tensor;
+use crate::types::{DType, Dim, Tensor};
 use ingrain_kernels::select;
 
 /// Compress: a Gather of the positions whose condition holds.
 pub(super) fn build_compress(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let mut x = cx.input(0)?;
-    let condition = cx.constant_input(1, "condition")?;
+    let condition = cx.input(1)?;
     let axis = match cx.attributes.int("axis")? {
         Some(given) => axis(given, cx.rank(x))?,
         None => {
@@ -22,6 +24,10 @@ pub(super) fn build_compress(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnost
         }
     };
     let extent = &cx.shape(x)[axis];
+    let Some(condition) = cx.constant(condition).cloned() else {
+        let count = cx.found_symbol(0, axis, &extent.clone())?;
+        return Ok(vec![cx.add(found::Compress { axis, count }, &[x, condition])?]);
+    };
     if extent.as_usize().is_some_and(|n| condition.len() > n) {
         return Err(Diagnostic::new(
             Code::BadInput,
@@ -34,9 +40,13 @@ pub(super) fn build_compress(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnost
     Ok(vec![gather(cx, x, axis, indices)?])
 }
 
-/// NonZero of a constant.
+/// NonZero.
 pub(super) fn build_nonzero(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
-    let x = cx.constant_input(0, "X")?;
+    let value = cx.input(0)?;
+    let Some(x) = cx.constant(value).cloned() else {
+        let count = cx.found_symbol(0, 1, &cx.ty(value).elements())?;
+        return cx.add_all(found::NonZero { count }, &[value]);
+    };
     let rank = x.shape().len();
     if rank > select::MAX_RANK {
         return Err(cx.unsupported(format!("NonZero of more than {} axes", select::MAX_RANK)));
@@ -51,10 +61,11 @@ pub(super) fn build_nonzero(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnosti
     Ok(vec![cx.tensor(result)])
 }
 
-/// Unique of a constant.
+/// Unique.
 pub(super) fn build_unique(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
-    let x = cx.constant_input(0, "X")?;
+    let value = cx.input(0)?;
     let sorted = cx.attributes.bool_or("sorted", true)?;
+    let Some(x) = cx.constant(value).cloned() else { return unique_of_data(cx, value, sorted) };
     let (outer, n, inner, along) = match cx.attributes.int("axis")? {
         None => (1, x.len(), 1, None),
         Some(given) => {
@@ -87,4 +98,44 @@ pub(super) fn build_unique(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic
     let distinct = distinct.ok_or_else(|| Diagnostic::new(Code::Internal, "the elements of Unique"))?;
     let lists = [first, inverse, counts].map(|list| cx.tensor(Tensor::from_i64s(&list)));
     Ok([vec![cx.tensor(distinct)], lists.to_vec()].concat())
+}
+
+/// Unique of what is computed at run time.
+fn unique_of_data(cx: &mut NodeCx<'_>, x: Value, sorted: bool) -> Result<Vec<Value>, Diagnostic> {
+    let (x, axis) = match cx.attributes.int("axis")? {
+        Some(given) => (x, axis(given, cx.rank(x))?),
+        None => {
+            let elements = cx.ty(x).elements();
+            (cx.reshape(x, vec![elements])?, 0)
+        }
+    };
+    let most = cx.shape(x)[axis].clone();
+    let count = cx.found_symbol(0, axis, &most)?;
+    cx.add_all(found::Unique { axis, sorted, count }, &[x])
+}
+
+/// NonMaxSuppression.
+pub(super) fn build_suppression(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
+    let (boxes, scores) = (cx.input(0)?, cx.input(1)?);
+    let center = cx.attributes.bool_or("center_point_box", false)?;
+    let most = match cx.optional(2) {
+        Some(value) => value,
+        None => cx.scalar(DType::I64, 0.0),
+    };
+    let overlap = match cx.optional(3) {
+        Some(value) => value,
+        None => cx.scalar(DType::F32, 0.0),
+    };
+    let (Some(n), [batch, classes, _]) = (cx.shape(boxes).get(1).cloned(), &cx.shape(scores)[..]) else {
+        let (boxes, scores) = (cx.ty(boxes), cx.ty(scores));
+        let message = format!("boxes {boxes} and scores {scores} do not have three axes");
+        return Err(Diagnostic::new(Code::BadInput, message));
+    };
+    let given = cx.dims(most).and_then(|dims| dims.into_iter().next());
+    let bound = given.map_or_else(|| n.clone(), |given| n.minimum(&given).maximum(&Dim::ZERO));
+    let all = Dim::product([batch, classes, &bound]);
+    let count = cx.found_symbol(0, 0, &all)?;
+    let mut inputs = vec![boxes, scores, most, overlap];
+    inputs.extend(cx.optional(4));
+    Ok(vec![cx.add(found::Suppress { center, most: bound, count }, &inputs)?])
 }

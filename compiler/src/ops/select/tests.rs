@@ -156,7 +156,6 @@ fn what_does_not_fit_is_refused() {
         "g (float[3,2] x, int64[2,3] i) => (float[] r) { r = GatherND(x, i) }",
         "g (float[3,2] x, int64[2] i, float[2] u) => (float[] r) { r = ScatterND(x, i, u) }",
         "g (float[3,2] x, int64[1,2] i, float[1,2] u) => (float[] r) { r = ScatterElements <reduction = \"odd\"> (x, i, u) }",
-        "g (float[3,2] x) => (int64[] r) { r = NonZero(x) }",
         "g (float[3,2,2] x, int64[2] i) => (float[] r) { r = ReverseSequence <batch_axis = 2> (x, i) }",
     ]);
     expect![[r#"
@@ -205,12 +204,6 @@ fn what_does_not_fit_is_refused() {
            = input 2: "u" f32[1,2]
            = opset 21
 
-        error[E012]: `X` of NonZero must be known at compile time
-          --> test: node 0 "r" (NonZero)
-           = input 0: "x" f32[3,2]
-           = opset 21
-           = help: make it a constant or fix the symbolic dimensions that it is computed from
-
         error[E005]: batch_axis 2 and time_axis 0 of ReverseSequence
           --> test: node 0 "r" (ReverseSequence)
            = input 0: "x" f32[3,2,2]
@@ -219,4 +212,56 @@ fn what_does_not_fit_is_refused() {
            = help: one of them must be 0 and the other 1
     "#]]
     .assert_eq(&errors);
+}
+
+#[test]
+fn what_data_decides_is_planned_at_its_largest() {
+    let program = |model: &str| {
+        let graph = crate::testing::graph_of(model);
+        let layouts = crate::lower::Layouts::choose(&[&graph], false, crate::types::Contents::default());
+        let mut diagnostics = crate::diag::Diagnostics::new("test");
+        let program = crate::lower::lower(&graph, &layouts, &mut diagnostics);
+        program.map_or_else(|| diagnostics.to_string(), |p| p.to_string())
+    };
+    let text = [
+        "g (float[n,2] x, bool[n] c) => (int64[] r, float[] s, float[] t) {
+            r = NonZero(x)
+            s = Compress <axis = 0> (x, c)
+            t, first, which, often = Unique <axis = 0> (s)
+        }",
+        "g (float[1,n,4] b, float[1,3,n] s) => (int64[] r) <int64 most = {5}, float overlap = {0.5}> {
+            r = NonMaxSuppression(b, s, most, overlap)
+        }",
+        "g (float[2,n] x, int64[1] k) => (float[] v, int64[] i) { v, i = TopK(x, k) }",
+    ]
+    .map(program)
+    .concat();
+    expect![[r#"
+        buffer b0 "x": f32 x 2*n input 0
+        buffer b1 "c": bool x n input 1
+        buffer b2 "r": i64 x 2*r_1 arena
+        buffer b3 "s": f32 x 2*s_0 arena
+        buffer b4 "t": f32 x 2*t_0 arena
+        buffer b5 "first": i64 x t_0 arena
+        buffer b6 "which": i64 x s_0 arena
+        buffer b7 "often": i64 x t_0 arena
+        buffer b8 "scratch": u32 x s_0 arena
+        r_1 = select::nonzero(&[n, 2], x: b0+0, y: mut b2+0)  // NonZero: f32[n,2] -> i64[2,r_1]
+        s_0 = select::compress(1, n, 2, x: b0+0, condition: b1+0, y: mut b3+0)  // Compress: f32[n,2], bool[n] -> f32[s_0,2]
+        t_0 = select::unique(true, 1, s_0, 2, x: b3+0, y: mut b4+0, first: mut b5+0, inverse: mut b6+0, counts: mut b7+0, scratch: mut b8+0)  // Unique: f32[s_0,2] -> f32[t_0,2], i64[t_0], i64[s_0], i64[t_0]
+        buffer b0 "b": f32 x 4*n input 0
+        buffer b1 "s": f32 x 3*n input 1
+        buffer b2 "most": i64 x 1 const i64[] {5} Plain
+        buffer b3 "overlap": f32 x 1 const f32[] {0.5} Plain
+        buffer b4 "r": i64 x 3*r_0 arena
+        buffer b5 "scratch": u32 x n arena
+        r_0 = select::non_max_suppression(&select::Boxes { batch: 1, classes: 3, count: n, center: false, }, boxes: b0+0, scores: b1+0, select::scalar(max_output_boxes_per_class: b2+0), select::scalar(iou_threshold: b3+0), None, y: mut b4+0, scratch: mut b5+0)  // Suppress: f32[1,n,4], f32[1,3,n], i64[], f32[] -> i64[r_0,3]
+        buffer b0 "x": f32 x 2*n input 0
+        buffer b1 "k": i64 x 1 input 1
+        buffer b2 "v": f32 x 2*v_1 arena
+        buffer b3 "i": i64 x 2*v_1 arena
+        buffer b4 "scratch": u32 x n arena
+        v_1 = b1+0  // Bind: i64[1] -> i64[1]
+        sort::top_k(true, 2, n, 1, v_1, x: b0+0, values: mut b2+0, indices: mut b3+0, scratch: mut b4+0)  // TopK: f32[2,n] -> f32[2,v_1], i64[2,v_1]
+    "#]].assert_eq(&text);
 }
