@@ -220,7 +220,7 @@ fn what_data_decides_is_planned_at_its_largest() {
         let graph = crate::testing::graph_of(model);
         let layouts = crate::lower::Layouts::choose(&[&graph], false, crate::types::Contents::default());
         let mut diagnostics = crate::diag::Diagnostics::new("test");
-        let program = crate::lower::lower(&graph, &layouts, &mut diagnostics);
+        let program = crate::lower::lower(&graph, &[], &layouts, &mut diagnostics);
         program.map_or_else(|| diagnostics.to_string(), |p| p.to_string())
     };
     let text = [
