@@ -11,6 +11,7 @@ mod join_slices;
 mod merge_equal;
 mod orient_products;
 mod reduce_to_rows;
+mod settle_reshapes;
 mod sink_transposes;
 
 #[cfg(test)]
@@ -59,6 +60,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "sink_transposes",
         why: "runs convolution networks channels-last; before fusion, which transposes in between would stop",
         run: sink_transposes::run,
+    },
+    Pass {
+        name: "settle_reshapes",
+        why: "brings maps to the products that they follow; before anything fuses, after transposes found their places",
+        run: settle_reshapes::run,
     },
     Pass {
         name: "fold_scale",

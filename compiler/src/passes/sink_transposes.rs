@@ -10,8 +10,9 @@
 //! %4 = Transpose[0,2,3,1](%3)                  (%4 is %2)
 //! ```
 //! A transpose that moves only axes of one element takes part, since it would stop fusion, but costs nothing if it
-//! stays; a reshape swallows it. Reshapes of reshapes are one.
+//! stays; a reshape swallows it. Reshapes of reshapes are one, and those that merge neighbours let transposes pass.
 
+use super::axes::groups;
 use crate::diag::Diagnostic;
 use crate::ir::{Graph, NodeData, Op, Rebuild, Value};
 use crate::ops::movement::{Reshape, Transpose};
@@ -40,12 +41,43 @@ fn visit(rebuild: &mut Rebuild<'_>, node: &NodeData) -> Result<(), Diagnostic> {
         rebuild.set(node.outputs[0], output);
     } else if let Some(reshape) = node.is::<Reshape>() {
         let input = rebuild.get(node.inputs[0]);
-        let output = reshaped(rebuild, input, &reshape.shape, &node.origins)?;
+        let output = match merged(&rebuild.new, input, &reshape.shape) {
+            Some((source, shape, perm)) => {
+                let merged = reshaped(rebuild, source, &shape, &node.origins)?;
+                transposed(rebuild, merged, &perm, &node.origins)?
+            }
+            None => reshaped(rebuild, input, &reshape.shape, &node.origins)?,
+        };
         rebuild.set(node.outputs[0], output);
     } else if !sink(rebuild, node)? {
         rebuild.copy(node)?;
     }
     Ok(())
+}
+
+/// A transpose passes a reshape that merges axes which were neighbours before it: the value to be merged, the shape that
+/// it gets, and the transpose that follows.
+fn merged(graph: &Graph, value: Value, shape: &[Dim]) -> Option<(Value, Vec<Dim>, Vec<usize>)> {
+    let producer = graph.producer(value)?;
+    let transpose = producer.is::<Transpose>()?;
+    let source = producer.inputs[0];
+    let own = &graph.ty(source).shape;
+    if keeps_order(own, &transpose.perm) {
+        return None;
+    }
+    let parts = groups(shape, &graph.ty(value).shape)?;
+    let mut firsts = Vec::with_capacity(parts.len());
+    for part in parts {
+        let axes: Vec<usize> = part.map(|a| transpose.perm[a]).collect();
+        if !axes.windows(2).all(|w| w[0] + 1 == w[1]) {
+            return None;
+        }
+        firsts.push(*axes.first()?);
+    }
+    let mut order: Vec<usize> = (0..firsts.len()).collect();
+    order.sort_by_key(|&i| firsts[i]);
+    let inner = order.iter().map(|&i| shape[i].clone()).collect();
+    Some((source, inner, Transpose::inverse(&order)))
 }
 
 /// Lets the transposes of the node's inputs pass through it, if that costs nothing.

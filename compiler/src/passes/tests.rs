@@ -264,3 +264,49 @@ fn passes_keep_the_meaning() {
         }"#,
     );
 }
+
+/// Rows of a matrix and rows of rows are the same to products and maps.
+#[test]
+fn reshapes_between_products_and_maps_vanish() {
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        flat (float[2,3,4] x, float[2,3,5] r) => (float[2,3,5] y)
+            <int64[2] rows = {6, 4}, int64[3] whole = {2, 3, 5},
+             float[4,5] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 1, 2}, float[5] b = {1, 2, 3, 4, 5}> {
+            f = Reshape(x, rows)
+            g = Gemm(f, w, b)
+            u = Reshape(g, whole)
+            y = Add(u, r)
+        }"#,
+    );
+    assert_eq!(after.len(), 1, "{after}");
+}
+
+#[test]
+fn a_transpose_between_merging_and_splitting_is_one_of_axes() {
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        around (float[2,3,4,5] x) => (float[2,3,5,4] y) <int64[3] flat = {6, 4, 5}, int64[4] whole = {2, 3, 5, 4}> {
+            f = Reshape(x, flat)
+            t = Transpose <perm = [0, 2, 1]> (f)
+            y = Reshape(t, whole)
+        }"#,
+    );
+    assert_eq!(after.len(), 1, "{after}");
+}
+
+/// Patches of an image that are flattened to rows are its channels-last form.
+#[test]
+fn transposes_pass_reshapes_that_merge_neighbours() {
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        patches (float[1,2,3,4] x) => (float[1,12,2] y) <int64[3] flat = {1, 2, 12}, int64[4] order = {0, 0, 0, 0}> {
+            a = Transpose <perm = [0, 2, 3, 1]> (x)
+            e = Exp(a)
+            b = Transpose <perm = [0, 3, 1, 2]> (e)
+            c = Reshape(b, flat)
+            y = Transpose <perm = [0, 2, 1]> (c)
+        }"#,
+    );
+    assert_eq!(after.len(), 3, "{after}");
+}
