@@ -7,6 +7,7 @@ mod fuse_attention;
 mod fuse_epilogues;
 mod fuse_maps;
 mod improve_bodies;
+mod join_products;
 mod join_slices;
 mod merge_equal;
 mod orient_products;
@@ -91,6 +92,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "fuse_attention",
         why: "makes one kernel of a softmax between two products; when each is one node, with what scales and masks it",
         run: fuse_attention::run,
+    },
+    Pass {
+        name: "join_products",
+        why: "computes queries, keys and values with one call; when products have what they compute besides sums",
+        run: join_products::run,
     },
     Pass {
         name: "join_slices",

@@ -152,6 +152,39 @@ pub(crate) fn matmul_f32_at(
     }
 }
 
+/// One of several right operands that are packed apart and stand side by side.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// Its columns.
+    pub n: usize,
+    /// Its packed panels.
+    pub panels: &'a [f32],
+    /// One number per column, added to the sums.
+    pub bias: Option<&'a [f32]>,
+}
+
+/// `c[m, n₁ + n₂ + …] = a[m, k] · [b₁ b₂ …] + bias`, each part as in [`matmul_f32`].
+///
+/// Panics if a slice is too short for its extents.
+#[allow(clippy::too_many_arguments, reason = "the extents and strides of three matrices")]
+pub fn joined_matmul_f32(
+    m: usize,
+    k: usize,
+    a: &[f32],
+    lda: usize,
+    parts: &[Part<'_>],
+    c: &mut [f32],
+    ldc: usize,
+) {
+    let mut column = 0;
+    for part in parts.iter().filter(|_| m > 0) {
+        let epilogue = Epilogue { bias: part.bias, ..Epilogue::NONE };
+        let right = Rhs::Panels(part.panels);
+        matmul_f32(m, k, part.n, a, lda, right, &mut c[column..], ldc, &epilogue);
+        column += part.n;
+    }
+}
+
 /// Rows up to which a transposed operand is read in place, once, by dot products.
 pub(crate) const DOT_ROWS: usize = 4;
 

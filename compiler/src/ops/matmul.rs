@@ -5,6 +5,7 @@
 //! that fuse into its epilogue.
 
 mod einsum;
+pub mod joined;
 mod lower;
 
 use super::shape::broadcast;

@@ -310,3 +310,23 @@ fn transposes_pass_reshapes_that_merge_neighbours() {
     );
     assert_eq!(after.len(), 3, "{after}");
 }
+
+#[test]
+fn projections_of_one_operand_are_one_product() {
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        projections (float[2,3] x) => (float[2,2] y, float[2,2] z)
+            <float[3,2] q = {1, 2, 3, 4, 5, 6}, float[3,2] k = {6, 5, 4, 3, 2, 1}, float[3,1] v = {1, 0, 1}, float[2] b = {1, 2}> {
+            a = MatMul(x, q)
+            aa = Add(a, b)
+            c = MatMul(x, k)
+            d = MatMul(x, v)
+            y = Softmax(aa)
+            e = Softmax(c)
+            f = Softmax(d)
+            z = Mul(e, f)
+        }"#,
+    );
+    let text = after.to_string();
+    assert!(text.contains("JoinedMatMul"), "{text}");
+}

@@ -248,3 +248,28 @@ fn other_types_of(m: usize, k: usize, n: usize) {
         assert_eq!(c.to_f32(), sum as f32);
     }
 }
+
+#[test]
+fn parts_stand_side_by_side() {
+    let (m, k, widths) = (5, 19, [17, 32, 3]);
+    let n: usize = widths.iter().sum();
+    let (a, bias) = (numbers(m * k, 1), numbers(n, 2));
+    let (mut expected, mut panels, mut column) = (vec![0.0; m * n], Vec::new(), 0);
+    for width in widths {
+        let b = numbers(k * width, width as u32);
+        let epilogue = Epilogue { bias: Some(&bias[column..]), ..Epilogue::NONE };
+        reference::matmul(m, k, width, &a, k, &b, width, &mut expected[column..], n, &epilogue);
+        panels.push(packed(&b, k, width, false));
+        column += width;
+    }
+    let mut parts = Vec::new();
+    let mut column = 0;
+    for (panels, n) in panels.iter().zip(widths) {
+        parts.push(Part { n, panels, bias: Some(&bias[column..column + n]) });
+        column += n;
+    }
+    let mut c = vec![f32::NAN; m * n];
+    joined_matmul_f32(m, k, &a, k, &parts, &mut c, n);
+    assert_eq!(c, expected);
+    joined_matmul_f32(0, k, &[], k, &parts, &mut [], n);
+}

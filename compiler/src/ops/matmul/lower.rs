@@ -73,7 +73,7 @@ fn lower_panels(transposed: bool, packing: Packing, cx: &mut LowerCx<'_>) {
 }
 
 /// Input `i` as rows of `columns` elements, and the distance between them.
-fn rows_of(cx: &mut LowerCx<'_>, i: usize, columns: &Dim) -> (crate::lir::Place, Dim) {
+pub(super) fn rows_of(cx: &mut LowerCx<'_>, i: usize, columns: &Dim) -> (crate::lir::Place, Dim) {
     let view = cx.input(i);
     match view.pixel_stride() {
         Some(stride) => (view.span(), stride),
