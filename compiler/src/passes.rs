@@ -14,6 +14,7 @@ mod orient_products;
 mod reduce_to_rows;
 mod settle_reshapes;
 mod sink_transposes;
+mod split_rows;
 
 #[cfg(test)]
 mod tests;
@@ -87,6 +88,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "fuse_fused_epilogues",
         why: "gives products the maps that read them in several places, now that these are one: `x * sigmoid(x)`",
         run: fuse_epilogues::run,
+    },
+    Pass {
+        name: "split_rows",
+        why: "turns halves of rows in place, as rotary embeddings do; when what they are multiplied by is in one map",
+        run: split_rows::run,
     },
     Pass {
         name: "fuse_attention",

@@ -330,3 +330,27 @@ fn projections_of_one_operand_are_one_product() {
     let text = after.to_string();
     assert!(text.contains("JoinedMatMul"), "{text}");
 }
+
+/// A rotary embedding is one map: the exchanged halves are read where they are.
+#[test]
+fn halves_of_rows_are_turned_in_place() {
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        rotary (float[2,3,8] x, float[1,3,4] angles) => (float[2,3,8] y)
+            <int64[1] zero = {0}, int64[1] half = {4}, int64[1] end = {8}, int64[1] last = {2}> {
+            both = Concat <axis = 2> (angles, angles)
+            cos = Cos(both)
+            sin = Sin(both)
+            lo = Slice(x, zero, half, last)
+            hi = Slice(x, half, end, last)
+            minus = Neg(hi)
+            turned = Concat <axis = 2> (minus, lo)
+            a = Mul(x, cos)
+            b = Mul(turned, sin)
+            y = Add(a, b)
+        }"#,
+    );
+    let maps = after.nodes().filter(|(_, n)| n.op.name() == "Map").count();
+    let joined = after.nodes().filter(|(_, n)| n.op.name() == "Concat").count();
+    assert_eq!((maps, joined), (1, 0), "{after}");
+}

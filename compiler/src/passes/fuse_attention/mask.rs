@@ -5,7 +5,9 @@ use crate::expr::{Binary, Expr, ExprBuilder, ExprKind, Unary};
 use crate::ir::{Graph, Rebuild, Value};
 use crate::ops::map::Map;
 use crate::ops::movement::{Broadcast, Reshape, Transpose};
-use crate::types::Dim;
+use crate::passes::axes::{groups, refined};
+use crate::types::Shape;
+use std::rc::Rc;
 
 /// A mask of more operations than this is computed once and read.
 const CHEAP: usize = 8;
@@ -61,6 +63,10 @@ pub(super) fn inlined(graph: &mut Graph, scores: Expr, inputs: &mut Vec<Value>, 
         let read = scores.inputs();
         let found = read.iter().filter(|&&i| i > 0).find_map(|&i| {
             let (expr, reads) = cheap(graph, inputs[i + 2], inputs, rank)?;
+            let reads = reads
+                .into_iter()
+                .map(|(value, shape)| shaped(graph, value, shape))
+                .collect::<Option<Vec<_>>>()?;
             (scores.len() + expr.len() <= LARGEST).then_some((i, expr, reads))
         });
         let Some((at, expr, reads)) = found else { break };
@@ -92,19 +98,40 @@ pub(super) fn inlined(graph: &mut Graph, scores: Expr, inputs: &mut Vec<Value>, 
     scores.with_inputs(&|i| read.iter().position(|&r| r == i).map_or(0, |at| at + 1))
 }
 
-/// The expression of a mask of the size of a matrix of scores, and what it reads, if computing it is as good as reading
-/// it. Repetition costs nothing: what was repeated is read instead.
-fn cheap(graph: &Graph, value: Value, inputs: &[Value], rank: usize) -> Option<(Expr, Vec<Value>)> {
-    let node = graph.producer(value)?;
-    if node.is::<Broadcast>().is_some() && graph.ty(node.inputs[0]).rank() <= rank {
+fn shaped(graph: &mut Graph, value: Value, shape: Shape) -> Option<Value> {
+    if graph.ty(value).shape == shape {
+        return Some(value);
+    }
+    graph.add(Rc::new(Reshape { shape }), vec![value], None, Vec::new()).ok()?.pop()
+}
+
+/// The expression of a mask of the size of a matrix of scores, and what it reads under which shapes, if computing it is as
+/// good as reading it. Repetition costs nothing: what was repeated is read instead.
+fn cheap(graph: &Graph, value: Value, inputs: &[Value], rank: usize) -> Option<(Expr, Vec<(Value, Shape)>)> {
+    let outer = &graph.ty(value).shape;
+    let mut node = graph.producer(value)?;
+    if node.is::<Reshape>().is_some() {
+        // Leading axes that were split for groups of heads.
+        node = graph.producer(node.inputs[0])?;
+    }
+    let inner = &graph.ty(node.outputs[0]).shape;
+    let parts = groups(inner, outer)?;
+    let same_matrix =
+        inner.len() >= 2 && outer.len() >= 2 && inner[inner.len() - 2..] == outer[outer.len() - 2..];
+    let read = |v: &Value| {
+        let own = &graph.ty(*v).shape;
+        let shape = refined(own, inner, outer, &parts).filter(|s| s.len() <= rank)?;
+        Some((*v, shape))
+    };
+    if node.is::<Broadcast>().is_some() {
         let mut builder = ExprBuilder::new();
         let x = builder.input(0, graph.ty(value).dtype);
-        return Some((builder.finish(x), vec![node.inputs[0]]));
+        return Some((builder.finish(x), vec![read(&node.inputs[0])?]));
     }
     let map =
         node.is::<Map>().filter(|m| node.epilogue.is_none() && !m.reduced && !m.expr.has_reductions())?;
-    let axes = map.space.len();
-    let matrix = axes >= 2 && map.space[axes - 2..].iter().all(|d| !d.is(1));
+    let axes = inner.len();
+    let matrix = same_matrix && inner[axes - 2..].iter().all(|d| !d.is(1));
     let costly = map.expr.nodes().any(|(_, n)| match n.kind {
         ExprKind::Unary(op, _) => !matches!(op, Unary::Neg | Unary::Abs | Unary::Not | Unary::IsNan),
         ExprKind::Binary(op, ..) => matches!(op, Binary::Pow | Binary::Mod | Binary::Fmod | Binary::Div),
@@ -113,11 +140,10 @@ fn cheap(graph: &Graph, value: Value, inputs: &[Value], rank: usize) -> Option<(
         ExprKind::RowLength => true,
         _ => false,
     });
-    // An inner product among them must be computed once.
     let few = node.inputs.len() + inputs.len() <= 10;
-    let small = |v: &Value| graph.ty(*v).rank() <= rank && !graph.ty(*v).shape.contains(&Dim::ZERO);
-    (matrix && !costly && few && map.expr.cost() <= CHEAP && node.inputs.iter().all(small)).then(|| {
-        let expr = map.expr.with_axes(&|axis| axis + rank - axes);
-        (expr, node.inputs.clone())
-    })
+    if !matrix || costly || !few || map.expr.cost() > CHEAP {
+        return None;
+    }
+    let reads = node.inputs.iter().map(read).collect::<Option<Vec<_>>>()?;
+    Some((map.expr.with_axes(&|axis| axis + rank - axes), reads))
 }
