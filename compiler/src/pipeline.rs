@@ -1,5 +1,7 @@
 //! The pipeline, stage by stage.
 
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use crate::artifact::{Artifact, Module};

@@ -339,17 +339,27 @@ impl<'w, 'a> Flow<'w, 'a> {
         }
     }
 
-    /// Cuts a long list of statements into functions, and gives the calls of these instead. What all of them need and
-    /// give is told by the names that they mention.
+    /// Cuts a long list of statements into functions, and these again, until what is left is short.
     fn cut(
         &self,
-        statements: Vec<Statement>,
+        mut statements: Vec<Statement>,
         known: &BTreeSet<Symbol>,
         tail: &TokenStream,
     ) -> Vec<TokenStream> {
-        if statements.len() <= CALLS_PER_FUNCTION + CALLS_PER_FUNCTION / 2 {
-            return statements.into_iter().map(|s| s.tokens).collect();
+        while statements.len() > CALLS_PER_FUNCTION + CALLS_PER_FUNCTION / 2 {
+            statements = self.cut_once(&statements, known, tail);
         }
+        statements.into_iter().map(|s| s.tokens).collect()
+    }
+
+    /// Functions of so many statements each, and the calls of these. What they need and give is told by the names that
+    /// they mention.
+    fn cut_once(
+        &self,
+        statements: &[Statement],
+        known: &BTreeSet<Symbol>,
+        tail: &TokenStream,
+    ) -> Vec<Statement> {
         let dims = self.writer.cx.dims;
         let bodies: Vec<TokenStream> = statements
             .chunks(CALLS_PER_FUNCTION)
@@ -363,12 +373,12 @@ impl<'w, 'a> Flow<'w, 'a> {
             let body = &bodies[number];
             let later = &bodies[number + 1..];
             let bound: BTreeSet<&Symbol> = chunk.iter().flat_map(|s| &s.binds).collect();
-            let given: Vec<Ident> = bound
-                .iter()
-                .map(|s| dims.name(s))
-                .filter(|name| mentions(tail, name) || later.iter().any(|body| mentions(body, name)))
-                .map(ident)
-                .collect();
+            let needed = |s: &&Symbol| {
+                let name = dims.name(s);
+                mentions(tail, name) || later.iter().any(|body| mentions(body, name))
+            };
+            let binds: Vec<Symbol> = bound.iter().copied().filter(needed).cloned().collect();
+            let given: Vec<Ident> = binds.iter().map(|s| ident(dims.name(s))).collect();
             let symbols: Vec<Ident> = known
                 .iter()
                 .filter(|s| !bound.contains(s))
@@ -382,7 +392,7 @@ impl<'w, 'a> Flow<'w, 'a> {
                 number * CALLS_PER_FUNCTION + chunk.len(),
                 statements.len(),
             );
-            calls.push(self.part(&doc, body, &symbols, &given));
+            calls.push(Statement { tokens: self.part(&doc, body, &symbols, &given), binds });
         }
         calls
     }
