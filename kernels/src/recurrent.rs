@@ -18,6 +18,7 @@ mod activation;
 mod cell;
 mod generic;
 mod isa;
+pub mod linear_attention;
 mod sequence;
 mod tile;
 

@@ -11,7 +11,7 @@ mod table;
 mod tests;
 
 pub use axis::{resize_axis_f32, resize_nearest};
-pub use grid::{GridMode, GridPadding, GridSample, affine_grid, grid_sample};
+pub use grid::{GridMode, GridPadding, GridSample, GridUnits, affine_grid, grid_sample};
 pub use table::{Coordinates, Interpolation, Nearest, ResizeAxis};
 
 /// Stands in an index table for a position outside the cropped region, which shows the extrapolation value.

@@ -5,8 +5,12 @@
 //! transposes around the core operators, which the pass `sink_transposes` then moves out of the network. Bias and
 //! activation are maps that fuse into the epilogue.
 
+pub(super) mod causal;
+mod deformable;
 mod forward;
 mod lower;
+#[cfg(test)]
+mod tests;
 mod transposed;
 pub mod window;
 
@@ -32,4 +36,16 @@ pub static ROOM: &[OpDef] = &[
         doc: "Transposed convolution over one to three spatial axes.",
         build: transposed::build,
     },
+    OpDef::onnx(
+        "DeformConv",
+        &[19, 22],
+        "Convolution whose taps read where offsets say, with interpolation",
+        deformable::build,
+    ),
+    OpDef::onnx(
+        "CausalConvWithState",
+        &[27],
+        "Depthwise convolution over the past, which is a state",
+        causal::build,
+    ),
 ];

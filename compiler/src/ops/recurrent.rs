@@ -6,11 +6,13 @@
 
 mod activation;
 mod core;
+pub(super) mod linear;
 mod recipe;
 #[cfg(test)]
 mod tests;
 
 pub use self::core::{Given, Recurrent};
+pub use linear::LinearAttention;
 
 use super::OpDef;
 use ingrain_kernels::recurrent::Kind;
@@ -28,4 +30,10 @@ pub static ROOM: &[OpDef] = &[
         let input_forget = cx.attributes.bool_or("input_forget", false)?;
         recipe::build(cx, Kind::Lstm { input_forget })
     }),
+    OpDef::onnx(
+        "LinearAttention",
+        &[27],
+        "Attention by a matrix of state that each step decays, corrects and adds to",
+        linear::build,
+    ),
 ];

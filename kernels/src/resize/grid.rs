@@ -24,6 +24,24 @@ pub enum GridPadding {
     Reflection,
 }
 
+/// What the coordinates of a grid count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GridUnits {
+    /// ±1 are the centres of the outermost elements.
+    Centres,
+    /// ±1 are the outer edges of the outermost elements.
+    Edges,
+    /// Elements: 0 is the centre of the first.
+    Elements,
+}
+
+impl GridUnits {
+    /// Those that the attribute `align_corners` chooses.
+    pub const fn align_corners(centres: bool) -> GridUnits {
+        if centres { GridUnits::Centres } else { GridUnits::Edges }
+    }
+}
+
 /// The attributes and extents of a GridSample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GridSample {
@@ -31,8 +49,8 @@ pub struct GridSample {
     pub mode: GridMode,
     /// What lies outside.
     pub padding: GridPadding,
-    /// Whether ±1 are the centres of the outermost elements, not their outer edges.
-    pub align_corners: bool,
+    /// What the coordinates count.
+    pub units: GridUnits,
     /// Images.
     pub batch: usize,
     /// Channels.
@@ -113,11 +131,12 @@ fn interpolate(taps: &[Taps; 3], strides: &[usize; 3], x: &[f32]) -> f32 {
 impl GridSample {
     fn taps(&self, coordinate: f32, n: usize) -> Taps {
         let extent = n as f32;
-        let (low, high) = if self.align_corners { (0.0, extent - 1.0) } else { (-0.5, extent - 0.5) };
-        let mut at = if self.align_corners {
-            (coordinate + 1.0) / 2.0 * (extent - 1.0)
-        } else {
-            ((coordinate + 1.0) * extent - 1.0) / 2.0
+        let centres = self.units == GridUnits::Centres;
+        let (low, high) = if centres { (0.0, extent - 1.0) } else { (-0.5, extent - 0.5) };
+        let mut at = match self.units {
+            GridUnits::Centres => (coordinate + 1.0) / 2.0 * (extent - 1.0),
+            GridUnits::Edges => ((coordinate + 1.0) * extent - 1.0) / 2.0,
+            GridUnits::Elements => coordinate,
         };
         if self.mode == GridMode::Nearest {
             at = math::round_ties_even(at);

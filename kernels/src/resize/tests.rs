@@ -197,7 +197,7 @@ fn sample(mode: GridMode, padding: GridPadding, align_corners: bool, x: &[f32], 
     let sample = GridSample {
         mode,
         padding,
-        align_corners,
+        units: GridUnits::align_corners(align_corners),
         batch: 1,
         channels: 1,
         rank: 1,
@@ -246,7 +246,7 @@ fn an_identity_grid_reproduces_the_image() {
             let sample = GridSample {
                 mode: GridMode::Linear,
                 padding: GridPadding::Border,
-                align_corners,
+                units: GridUnits::align_corners(align_corners),
                 batch: 1,
                 channels: 1,
                 rank: 3,

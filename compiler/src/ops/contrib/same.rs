@@ -2,6 +2,8 @@
 
 use super::{Built, microsoft};
 use crate::diag::{Code, Diagnostic};
+use crate::ops::conv::causal;
+use crate::ops::recurrent::linear;
 use crate::ops::{NodeCx, OpDef, find};
 use crate::types::Dim;
 
@@ -13,6 +15,8 @@ pub static ROOM: &[OpDef] = &[
     microsoft("Range", "As in the default domain", |cx| default(cx, "Range", 11)),
     microsoft("GatherND", "As in the default domain", |cx| default(cx, "GatherND", 13)),
     microsoft("Pad", "As in the default domain", |cx| default(cx, "Pad", 13)),
+    microsoft("CausalConvWithState", "As in the default domain", causal::build),
+    microsoft("LinearAttention", "As in the default domain", linear::build),
     microsoft("ExpandDims", "With an axis of extent 1 added", expand_dims),
 ];
 

@@ -138,6 +138,31 @@ fn input_products_are_hoisted() {
     "#]].assert_eq(&graph.to_string());
 }
 
+/// Keys and queries of one element: the state is a row, to which every step adds the value, after a decay or after what is
+/// there already is taken away.
+#[test]
+fn linear_attention() {
+    let text = outputs_of(
+        "<ir_version: 10, opset_import: [\"\" : 27]> g () => (float[] a, float[] b, float[] c, float[] d, float[] e, float[] f)
+           <float[1,2,1] one = {1, 1}, float[1,2,2] v = {1, 2, 10, 20}, float[1,2,1] log_half = {-0.6931472, -0.6931472},
+            float[1,2,1] rate = {0.5, 1}, float[1,1,1,2] past = {100, 200}, float[1,2,2] two = {1, 3, 1, 3}> {
+            a, b = LinearAttention <q_num_heads = 1, kv_num_heads = 1, update_rule = \"linear\"> (one, one, v, past)
+            c = LinearAttention <q_num_heads = 1, kv_num_heads = 1, update_rule = \"gated\"> (one, one, v, past, log_half)
+            d = LinearAttention <q_num_heads = 1, kv_num_heads = 1, update_rule = \"delta\"> (one, one, v, past, , rate)
+            e = LinearAttention <q_num_heads = 1, kv_num_heads = 1> (one, one, v, past, log_half, rate)
+            f = LinearAttention <q_num_heads = 2, kv_num_heads = 1, update_rule = \"linear\", scale = 2.0> (two, one, v)
+        }",
+    );
+    expect![[r#"
+        a: f32[1,2,2] {101.0, 202.0, 111.0, 222.0}
+        b: f32[1,1,1,2] {111.0, 222.0}
+        c: f32[1,2,2] {51.0, 102.0, 35.5, 71.0}
+        d: f32[1,2,2] {50.5, 101.0, 10.0, 20.0}
+        e: f32[1,2,2] {25.5, 51.0, 10.0, 20.0}
+        f: f32[1,2,4] {2.0, 4.0, 6.0, 12.0, 22.0, 44.0, 66.0, 132.0}
+    "#]].assert_eq(&text);
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let errors = all_errors_of(&[

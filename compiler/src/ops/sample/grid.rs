@@ -8,7 +8,7 @@ use crate::lower::LowerCx;
 use crate::ops::NodeCx;
 use crate::ops::host::{elements, tensor};
 use crate::types::{DType, Dim, Tensor, TensorType};
-use ingrain_kernels::resize::{self, GridMode, GridPadding};
+use ingrain_kernels::resize::{self, GridMode, GridPadding, GridUnits};
 
 /// The core operator: `x` `[n, c, spatial…]` at the points of a grid `[n, points…, axes]`, as `[n, c, points…]`.
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ pub struct GridSample {
     pub mode: GridMode,
     /// What lies outside.
     pub padding: GridPadding,
-    /// Whether ±1 are the centres of the outermost elements, not their outer edges.
-    pub align_corners: bool,
+    /// What the coordinates count.
+    pub units: GridUnits,
 }
 
 impl Op for GridSample {
@@ -53,7 +53,7 @@ impl Op for GridSample {
         let sample = resize::GridSample {
             mode: self.mode,
             padding: self.padding,
-            align_corners: self.align_corners,
+            units: self.units,
             batch: first[0],
             channels: first[1],
             rank: spatial.len(),
@@ -81,10 +81,15 @@ impl Op for GridSample {
             GridPadding::Border => "resize::GridPadding::Border",
             GridPadding::Reflection => "resize::GridPadding::Reflection",
         };
+        let units = match self.units {
+            GridUnits::Centres => "resize::GridUnits::Centres",
+            GridUnits::Edges => "resize::GridUnits::Edges",
+            GridUnits::Elements => "resize::GridUnits::Elements",
+        };
         let fields = vec![
             ("mode", Arg::Path(mode)),
             ("padding", Arg::Path(padding)),
-            ("align_corners", Arg::Bool(self.align_corners)),
+            ("units", Arg::Path(units)),
             ("batch", Arg::Size(x[0].clone())),
             ("channels", Arg::Size(x[1].clone())),
             ("rank", Arg::Size(Dim::from(spatial.len()))),
@@ -190,7 +195,8 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let align_corners = cx.attributes.bool_or("align_corners", false)?;
     let dtype = cx.dtype(x);
     let (x, grid) = (cx.cast(x, DType::F32)?, cx.cast(grid, DType::F32)?);
-    let y = cx.add(GridSample { mode, padding, align_corners }, &[x, grid])?;
+    let units = GridUnits::align_corners(align_corners);
+    let y = cx.add(GridSample { mode, padding, units }, &[x, grid])?;
     Ok(vec![cx.cast(y, dtype)?])
 }
 
