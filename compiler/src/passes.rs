@@ -11,6 +11,7 @@ mod join_products;
 mod join_slices;
 mod merge_equal;
 mod orient_products;
+mod plain_gathers;
 mod reduce_to_rows;
 mod settle_reshapes;
 mod sink_transposes;
@@ -57,6 +58,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "orient_products",
         why: "one form for products with weights; before transposes move and after equal ones are one",
         run: orient_products::run,
+    },
+    Pass {
+        name: "plain_gathers",
+        why: "reads tables in order where they are; where positions are as exporters wrote them",
+        run: plain_gathers::run,
     },
     Pass {
         name: "sink_transposes",

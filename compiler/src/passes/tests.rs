@@ -354,3 +354,45 @@ fn halves_of_rows_are_turned_in_place() {
     let joined = after.nodes().filter(|(_, n)| n.op.name() == "Concat").count();
     assert_eq!((maps, joined), (1, 0), "{after}");
 }
+
+/// Positions that count up are no reason to gather.
+#[test]
+fn gathers_in_order_are_slices() {
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        tables (float[5,3] table, float[2,4] m) => (float[1,4,3] y, float[2,1,4] z)
+            <int64[1,4] positions = {1, 2, 3, 4}, int64[2,1,4,2] pairs = {0,0, 0,1, 0,2, 0,3, 1,0, 1,1, 1,2, 1,3}> {
+            y = Gather(table, positions)
+            z = GatherND(m, pairs)
+        }"#,
+    );
+    assert!(after.nodes().all(|(_, n)| !n.op.name().starts_with("Gather")), "{after}");
+    // Positions that are computed, and a table with its axes exchanged.
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        pairs (float[4,2] m) => (float[2,1,4] z)
+            <int64 zero = {0}, int64 one = {1}, int64 two = {2}, int64 four = {4}, int64[3] last = {2, 1, 1}, int64[2] other = {1, 4},
+             int64[3] whole = {2, 1, 4}, int64[1] end = {-1}> {
+            a = Range(zero, two, one)
+            b = Range(zero, four, one)
+            c = Reshape(a, last)
+            d = Reshape(b, other)
+            e = Expand(c, whole)
+            f = Expand(d, whole)
+            g = Unsqueeze(e, end)
+            h = Unsqueeze(f, end)
+            i = Concat <axis = -1> (h, g)
+            z = GatherND(m, i)
+        }"#,
+    );
+    assert!(after.nodes().all(|(_, n)| !n.op.name().starts_with("Gather")), "{after}");
+    // Diagonals and positions that stand still or go backwards are not slices.
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        others (float[3,3] m) => (float[3] y, float[3,3] z) <int64[3,2] diagonal = {0,0, 1,1, 2,2}, int64[3] back = {2, 1, 0}> {
+            y = GatherND(m, diagonal)
+            z = Gather(m, back)
+        }"#,
+    );
+    assert_eq!(after.len(), 2, "{after}");
+}

@@ -116,8 +116,6 @@ fn cheap(graph: &Graph, value: Value, inputs: &[Value], rank: usize) -> Option<(
     }
     let inner = &graph.ty(node.outputs[0]).shape;
     let parts = groups(inner, outer)?;
-    let same_matrix =
-        inner.len() >= 2 && outer.len() >= 2 && inner[inner.len() - 2..] == outer[outer.len() - 2..];
     let read = |v: &Value| {
         let own = &graph.ty(*v).shape;
         let shape = refined(own, inner, outer, &parts).filter(|s| s.len() <= rank)?;
@@ -130,20 +128,31 @@ fn cheap(graph: &Graph, value: Value, inputs: &[Value], rank: usize) -> Option<(
     }
     let map =
         node.is::<Map>().filter(|m| node.epilogue.is_none() && !m.reduced && !m.expr.has_reductions())?;
-    let axes = inner.len();
-    let matrix = same_matrix && inner[axes - 2..].iter().all(|d| !d.is(1));
+    let long = |shape: &Shape| shape.iter().rev().take(2).filter(|d| !d.is(1)).count() == 2;
+    // What is made of positions alone is not worth a place in memory, however small.
+    let positions = node.inputs.iter().all(|v| graph.ty(*v).elements().is(1));
     let costly = map.expr.nodes().any(|(_, n)| match n.kind {
         ExprKind::Unary(op, _) => !matches!(op, Unary::Neg | Unary::Abs | Unary::Not | Unary::IsNan),
         ExprKind::Binary(op, ..) => matches!(op, Binary::Pow | Binary::Mod | Binary::Fmod | Binary::Div),
-        // Along other axes positions are not those of the attention.
-        ExprKind::Index(axis) => axis + 2 < axes,
         ExprKind::RowLength => true,
         _ => false,
     });
     let few = node.inputs.len() + inputs.len() <= 10;
-    if !matrix || costly || !few || map.expr.cost() > CHEAP {
+    if !(long(inner) || positions) || costly || !few || map.expr.cost() > CHEAP {
+        return None;
+    }
+    // The axis of the scores that an axis of the map is; positions along leading axes are not those of the attention.
+    let place = |axis: usize| {
+        let at = parts[axis].clone().find(|&a| outer[a] == inner[axis])?;
+        Some(at + rank - outer.len()).filter(|&a| a + 2 >= rank)
+    };
+    let asked = map.expr.nodes().filter_map(|(_, n)| match n.kind {
+        ExprKind::Index(axis) => Some(axis),
+        _ => None,
+    });
+    if asked.map(place).any(|p| p.is_none()) {
         return None;
     }
     let reads = node.inputs.iter().map(read).collect::<Option<Vec<_>>>()?;
-    Some((map.expr.with_axes(&|axis| axis + rank - axes), reads))
+    Some((map.expr.with_axes(&|axis| place(axis).unwrap_or(0)), reads))
 }
