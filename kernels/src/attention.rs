@@ -91,16 +91,22 @@ const fn min(a: usize, b: usize) -> usize {
 
 /// How many floats of scratch [`attention_f32`] needs; `group` is the extent of the last axis of the batch. Grows with
 /// every argument.
-pub const fn attention_scratch(group: usize, queries: usize, keys: usize, depth: usize) -> usize {
+pub const fn attention_scratch(
+    group: usize,
+    queries: usize,
+    keys: usize,
+    depth: usize,
+    width: usize,
+) -> usize {
     let rows = if group < queries { queries } else { group };
     // A block has no more scores than this, whatever the tile.
     let scores = min(rows * min(keys, TILE), BLOCK);
-    panels_scratch(group * queries, keys, depth) + scores + 2 * group * queries
+    panels_scratch(group * queries, keys, depth + width) + scores + 2 * group * queries
 }
 
-/// Floats that a tile of packed keys takes; few rows read the keys in place.
-const fn panels_scratch(rows: usize, keys: usize, depth: usize) -> usize {
-    if rows <= DOT_ROWS { 0 } else { min(keys, TILE) * depth }
+/// Floats that a tile of packed keys or values takes; few rows read them in place.
+const fn panels_scratch(rows: usize, keys: usize, columns: usize) -> usize {
+    if rows <= DOT_ROWS { 0 } else { min(keys, TILE) * columns }
 }
 
 /// The attention of `q`, `k` and `v` in f32; row `query` of the result is at `query * out_strides.row` from the start of its
@@ -138,12 +144,13 @@ fn attention_f32_at(
     let shared = k.strides.batch[2] == 0 && v.strides.batch[2] == 0;
     // Matrices of the last axis that are computed together.
     let group = if shared { batch[2] } else { 1 };
-    let needed = attention_scratch(group, queries, keys, depth);
+    let needed = attention_scratch(group, queries, keys, depth, width);
     assert!(scratch.len() >= needed, "scratch is too short");
     if batch.contains(&0) || queries == 0 || width == 0 {
         return;
     }
     let (panels, rest) = scratch.split_at_mut(panels_scratch(group * queries, keys, depth));
+    let (values, rest) = rest.split_at_mut(panels_scratch(group * queries, keys, width));
     let (state, block) = rest.split_at_mut(2 * group * queries);
     let (largest, sums) = state.split_at_mut(group * queries);
     for first in 0..batch[0] {
@@ -165,6 +172,7 @@ fn attention_f32_at(
                     out: &mut out[out_strides.offset(at)..],
                     out_strides,
                     panels,
+                    values,
                     block,
                     largest,
                     sums,
@@ -212,6 +220,8 @@ struct One<'a> {
     out_strides: Strides,
     /// The tile of keys in panels.
     panels: &'a mut [f32],
+    /// The tile of values in panels.
+    values: &'a mut [f32],
     /// Scores of a block.
     block: &'a mut [f32],
     /// The largest score of each row so far.
@@ -250,7 +260,7 @@ impl One<'_> {
         }
     }
 
-    /// Packs a tile of keys as the right operand of a product.
+    /// Packs a tile of keys and of values as right operands of products.
     fn pack(&mut self, from: usize, keys: usize) {
         let depth = self.extents.depth;
         for panel in (0..keys).step_by(PANEL) {
@@ -258,6 +268,14 @@ impl One<'_> {
             let source = &self.k[(from + panel) * self.k_row..];
             let to = &mut self.panels[panel * depth..(panel + w) * depth];
             transpose::pack(self.path, source, self.k_row, w, depth, to);
+        }
+        let width = self.extents.width;
+        for panel in (0..width).step_by(PANEL) {
+            let w = PANEL.min(width - panel);
+            let to = &mut self.values[panel * keys..(panel + w) * keys];
+            for (key, to) in to.chunks_exact_mut(w).enumerate() {
+                to.copy_from_slice(&self.v[(from + key) * self.v_row + panel..][..w]);
+            }
         }
     }
 
@@ -284,18 +302,18 @@ impl One<'_> {
             #[inline(always)]
             || {
                 for (i, row) in block.chunks_exact_mut(keys).enumerate() {
-                    if scores.scale != 1.0 {
-                        for score in row.iter_mut() {
-                            *score *= scores.scale;
-                        }
-                    }
+                    let mut scale = scores.scale;
                     if let Some(map) = scores.map {
+                        if scale != 1.0 {
+                            row.iter_mut().for_each(|score| *score *= scale);
+                            scale = 1.0;
+                        }
                         let (group, query) =
                             if rows.across { (rows.first + i, 0) } else { (rows.group, rows.first + i) };
                         map([at[0], at[1], at[2] + group, query], from, row);
                     }
                     let before = if from == 0 { Row::NEW } else { Row { largest: largest[i], sum: sums[i] } };
-                    let (after, factor) = soften(row, before);
+                    let (after, factor) = soften(row, scale, before);
                     (largest[i], sums[i]) = (after.largest, after.sum);
                     if from > 0 && factor != 1.0 {
                         for value in &mut out[i * to_row..][..width] {
@@ -325,7 +343,11 @@ impl One<'_> {
             then: if last { Some(&divide) } else { None },
             ..Epilogue::NONE
         };
-        let right = Rhs::Rows(&self.v[from * self.v_row..], self.v_row);
+        let right = if packed {
+            Rhs::Panels(&self.values[..keys * width])
+        } else {
+            Rhs::Rows(&self.v[from * self.v_row..], self.v_row)
+        };
         matmul_f32_at(self.path, rows.count, keys, width, block, keys, right, out, to_row, &epilogue);
     }
 

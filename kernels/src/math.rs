@@ -23,6 +23,7 @@ mod trig;
 use crate::element::{Int, Number};
 
 pub use cast::{Cast, cast, from_bool, to_bool};
+pub(crate) use exp::exp_not_positive;
 pub(crate) use pow::pow_f32;
 pub use round::round_clamped;
 

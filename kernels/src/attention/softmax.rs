@@ -1,6 +1,6 @@
 //! The softmax of a row that is seen in tiles.
 
-use crate::math;
+use crate::math::{self, exp_not_positive};
 use crate::reduce::rows;
 
 /// Lanes of a partial sum.
@@ -20,16 +20,16 @@ impl Row {
     pub(super) const NEW: Row = Row { largest: f32::NEG_INFINITY, sum: 0.0 };
 }
 
-/// Replaces the scores of a tile by their powers relative to the largest score so far; answers the row after it, and by
-/// what everything computed of the row before must be multiplied.
+/// Replaces the scores of a tile, times `scale`, by their powers relative to the largest so far; answers the row after it,
+/// and by what everything computed of the row before must be multiplied.
 ///
 /// To be called inside of [`crate::vectorize`].
 #[inline(always)]
-pub(super) fn soften(scores: &mut [f32], before: Row) -> (Row, f32) {
+pub(super) fn soften(scores: &mut [f32], scale: f32, before: Row) -> (Row, f32) {
     let tile = rows::max(
         scores.len(),
         #[inline(always)]
-        |i| scores[i],
+        |i| scores[i] * scale,
     );
     let largest = math::max(before.largest, tile);
     if largest == f32::NEG_INFINITY {
@@ -41,12 +41,12 @@ pub(super) fn soften(scores: &mut [f32], before: Row) -> (Row, f32) {
     let (whole, rest) = scores.as_chunks_mut::<LANES>();
     for chunk in whole {
         for (lane, score) in lanes.iter_mut().zip(chunk) {
-            *score = power(*score - largest);
+            *score = exp_not_positive(*score * scale - largest);
             *lane += *score;
         }
     }
     for (lane, score) in lanes.iter_mut().zip(rest) {
-        *score = power(*score - largest);
+        *score = exp_not_positive(*score * scale - largest);
         *lane += *score;
     }
     let mut width = LANES / 2;
@@ -56,12 +56,6 @@ pub(super) fn soften(scores: &mut [f32], before: Row) -> (Row, f32) {
         }
         width /= 2;
     }
-    let factor = power(before.largest - largest);
+    let factor = exp_not_positive(before.largest - largest);
     (Row { largest, sum: before.sum * factor + lanes[0] }, factor)
-}
-
-/// e^x for x that is not positive; NaN stays NaN.
-#[inline(always)]
-fn power(x: f32) -> f32 {
-    math::exp(x)
 }

@@ -48,7 +48,7 @@ fn check(case: &Case, map: Option<Map<'_>>, empty: bool) {
     let mut expected = vec![7.0; batch[0] * out_strides.batch[0]];
     let mut row = vec![0.0; keys];
     reference::attention(&extents, q, k, v, &scores, &mut expected, out_strides, &mut row);
-    let mut scratch = vec![f32::NAN; attention_scratch(batch[2], queries, keys, depth)];
+    let mut scratch = vec![f32::NAN; attention_scratch(batch[2], queries, keys, depth, width)];
     for path in Path::all() {
         let mut out = vec![7.0; expected.len()];
         attention_f32_at(path, &extents, q, k, v, &scores, &mut out, out_strides, &mut scratch);
@@ -146,7 +146,7 @@ fn rows_do_not_depend_on_their_number() {
         let (q, k, v) = (numbers(100 * 24, 1), numbers(700 * 24, 2), numbers(700 * 24, 3));
         let of = |data| Operand { data, strides };
         let mut out = vec![0.0; queries * 24];
-        let mut scratch = vec![0.0; attention_scratch(1, queries, 700, 24)];
+        let mut scratch = vec![0.0; attention_scratch(1, queries, 700, 24, 24)];
         let scores = Scores { scale: 1.0, map: None, empty: false };
         attention_f32(&extents, of(&q), of(&k), of(&v), &scores, &mut out, strides, &mut scratch);
         out

@@ -48,6 +48,15 @@ pub(super) fn exp(x: f32) -> f32 {
     scale(expm1_reduced(r) + 1.0, n)
 }
 
+/// [`exp`] of what is not positive: 0 below −87, where the result would be denormal.
+#[inline(always)]
+pub(crate) fn exp_not_positive(x: f32) -> f32 {
+    let bounded = if x < -87.0 { -87.0 } else { x };
+    let (n, r) = reduce(bounded);
+    let y = (expm1_reduced(r) + 1.0) * power_of_two(n);
+    if x < -87.0 { 0.0 } else { y }
+}
+
 #[inline(always)]
 pub(super) fn exp2(x: f32) -> f32 {
     let x = if x > 129.0 { 129.0 } else { x };

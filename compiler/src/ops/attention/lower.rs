@@ -26,7 +26,11 @@ pub(super) fn lower(op: &Attention, cx: &mut LowerCx<'_>) -> Result<(), Reported
     let out = output(op, cx);
     let axes = repeating(&batch, &k, &v);
     let space = with([&queries, &keys]);
-    let (scale, rest) = scaled(&op.scores);
+    // A map multiplies on its way.
+    let (scale, rest) = match scaled(&op.scores) {
+        (_, Some(_)) => (1.0, Some(op.scores.clone())),
+        only => only,
+    };
     let map = rest.map(|expr| score_map(cx, &expr, &space, &axes));
     let group = axes[MOST_BATCH_AXES - 1].map_or(Dim::ONE, |a| batch[a].clone());
     let needed = ingrain_kernels::attention::attention_scratch(
@@ -34,6 +38,7 @@ pub(super) fn lower(op: &Attention, cx: &mut LowerCx<'_>) -> Result<(), Reported
         largest(cx, &queries),
         largest(cx, &keys),
         largest(cx, &depth),
+        largest(cx, &width),
     );
     let scratch = cx.scratch(DType::F32, Dim::from(needed));
     let extents = axes.iter().map(|a| Arg::Size(a.map_or(Dim::ONE, |a| batch[a].clone()))).collect();

@@ -110,8 +110,8 @@ fn shaped(graph: &mut Graph, value: Value, shape: Shape) -> Option<Value> {
 fn cheap(graph: &Graph, value: Value, inputs: &[Value], rank: usize) -> Option<(Expr, Vec<(Value, Shape)>)> {
     let outer = &graph.ty(value).shape;
     let mut node = graph.producer(value)?;
-    if node.is::<Reshape>().is_some() {
-        // Leading axes that were split for groups of heads.
+    while node.is::<Reshape>().is_some() {
+        // Axes that were put before those of the matrix, or leading ones that were split for groups of heads.
         node = graph.producer(node.inputs[0])?;
     }
     let inner = &graph.ty(node.outputs[0]).shape;
