@@ -10,6 +10,6 @@ mod print;
 pub mod rebuild;
 mod verify;
 
-pub use graph::{Def, Epilogue, Graph, NodeData, NodeId, Requirement, Value, ValueData};
+pub use graph::{Composite, Def, Epilogue, Graph, NodeData, NodeId, Requirement, Value, ValueData};
 pub use op::{Fact, Op, Reading};
 pub use rebuild::Rebuild;

@@ -25,6 +25,7 @@ pub mod reduce;
 pub mod resize;
 pub mod sample;
 pub mod select;
+pub mod sequence;
 pub mod shape;
 pub mod signal;
 pub mod softmax;
@@ -92,6 +93,7 @@ static ROOMS: &[&[OpDef]] = &[
     contrib::quantized::ROOM,
     contrib::same::ROOM,
     control::ROOM,
+    sequence::ROOM,
 ];
 
 /// Every ONNX operator, in documentation order.

@@ -266,21 +266,26 @@ impl<'w, 'a> Flow<'w, 'a> {
             [one] => quote!(#(#names)* = #one;),
             _ => quote!((#(#names),*) = (#(#next),*);),
         };
-        let bounds = l.growing.iter().zip(&names).filter(|(g, _)| g.checked).map(|(g, name)| {
-            let most = self.writer.cx.program.symbols[&g.symbol].hi;
+        let mut inside = known.clone();
+        inside.insert(l.counter.clone());
+        inside.extend(l.growing.iter().map(|g| g.symbol.clone()));
+        // Before the body writes more than there is room for.
+        let (mut first, mut last) = (TokenStream::new(), TokenStream::new());
+        for (growing, next) in l.growing.iter().zip(&next).filter(|(g, _)| g.checked) {
+            let most = self.writer.cx.program.symbols[&growing.symbol].hi;
             let most = Literal::usize_unsuffixed(usize::try_from(most).unwrap_or(0));
-            quote!(::ingrain::check_capacity(#node, #name, #most)?;)
-        });
-        let advance = quote!(#advance #(#bounds)*);
+            let mut symbols = Vec::new();
+            growing.next.symbols(&mut symbols);
+            let place = if symbols.iter().all(|s| inside.contains(s)) { &mut first } else { &mut last };
+            place.extend(quote!(::ingrain::check_capacity(#node, #next, #most)?;));
+        }
+        let advance = quote!(#last #advance);
         let room = l.capacity.map(|most| {
             let most = Literal::usize_unsuffixed(usize::try_from(most).unwrap_or(0));
             quote!(::ingrain::check_capacity(#node, #counter + 1, #most)?;)
         });
-        let mut inside = known.clone();
-        inside.insert(l.counter.clone());
-        inside.extend(l.growing.iter().map(|g| g.symbol.clone()));
         let body = self.block(body, &l.body.requirements, &inside, &advance);
-        let body = quote!(#room #body);
+        let body = quote!(#room #first #body);
         let limit = l.limit.as_ref().map(|limit| dims.size(limit));
         let binds = l.growing.iter().map(|g| &g.symbol).chain(&l.trips).cloned().collect();
         let head = quote!(#(#firsts)*);

@@ -6,7 +6,7 @@
 use super::graph::build_inner;
 use super::raw::{RawDim, RawGraph, RawType};
 use crate::diag::{Code, Diagnostic, Diagnostics};
-use crate::ir::{Graph, Value};
+use crate::ir::{Composite, Graph, Value};
 use crate::ops::NodeCx;
 use crate::options::{DimBinding, Options};
 use crate::types::{Dim, Range, Symbol};
@@ -38,6 +38,16 @@ impl Body {
     pub fn capture(&mut self, outer: &Graph, value: Value) -> Value {
         if let Some((_, inner)) = self.captures.iter().find(|(outer, _)| *outer == value) {
             return *inner;
+        }
+        if let Some(composite) = outer.composite(value).cloned() {
+            let composite = match composite {
+                Composite::List(list) => {
+                    Composite::List(list.into_iter().map(|v| self.capture(outer, v)).collect())
+                }
+                Composite::Stack(value) => Composite::Stack(self.capture(outer, value)),
+                Composite::Absent => Composite::Absent,
+            };
+            return self.graph.add_composite(composite);
         }
         let data = outer.value(value);
         let name = data.name.as_deref().unwrap_or_default();
@@ -95,9 +105,11 @@ impl NodeCx<'_> {
         results.filter(|_| diagnostics.is_empty())
     }
 
-    /// Builds the nodes of `raw`, which has no inputs, into this graph. `None` if that failed, which is reported.
-    pub fn inline_body(&mut self, raw: &RawGraph) -> Option<Vec<Value>> {
-        let mut values = BTreeMap::new();
+    /// Builds the nodes of `raw` into this graph, with these values as its inputs. `None` if that failed, which is
+    /// reported.
+    pub fn inline_body(&mut self, raw: &RawGraph, given: &[Value]) -> Option<Vec<Value>> {
+        let mut values: BTreeMap<String, Value> =
+            raw.inputs.iter().map(|input| input.name.clone()).zip(given.iter().copied()).collect();
         for name in raw.captures.keys() {
             values.insert(name.clone(), *self.scope.values.get(name)?);
         }

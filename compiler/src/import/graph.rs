@@ -9,6 +9,7 @@ use super::raw::{RawDim, RawGraph, RawNode, RawType, RawValue};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::graph::check_size;
 use crate::ir::{Graph, Value};
+use crate::ops::sequence::takes_composites;
 use crate::ops::{self, NodeCx};
 use crate::options::{DimBinding, Options};
 use crate::types::{DType, Dim, Range, Symbol, TensorType};
@@ -22,8 +23,13 @@ pub fn build(raw: &RawGraph, options: &Options, diagnostics: &mut Diagnostics) -
         builder.input(input);
     }
     builder.nodes(raw);
+    builder.check_options(raw);
     for output in &raw.outputs {
         if let Some(&value) = builder.values.get(&output.name) {
+            if builder.graph.composite(value).is_some() {
+                let message = format!("the model's output \"{}\" is not a dense tensor", output.name);
+                builder.diagnostics.report(Diagnostic::new(Code::UnsupportedType, message));
+            }
             builder.graph.outputs.push((output.name.clone(), value));
         } else if builder.diagnostics.is_empty() {
             let message = format!("the model's output \"{}\" is never computed", output.name);
@@ -56,32 +62,10 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Gives every symbol of the inputs its bounds, and refuses options that name no symbol.
+    /// Gives every symbol of the inputs its bounds.
     fn bind_symbols(&mut self, raw: &RawGraph) {
-        let mut known = BTreeSet::new();
-        for input in &raw.inputs {
-            let Some(RawType::Tensor { dims: Some(dims), .. }) = &input.ty else { continue };
-            for (axis, dim) in dims.iter().enumerate() {
-                if let Some(name) = symbol_name(dim, &input.name, axis) {
-                    known.insert(name);
-                }
-            }
-        }
-        let named = declared_symbols(raw);
+        let known = input_symbols(raw);
         for (name, binding) in &self.options.dims {
-            if !known.contains(name) && !named.contains(name.as_str()) {
-                let list = if known.is_empty() {
-                    "it has none".to_owned()
-                } else {
-                    format!("it has {}", list(&known))
-                };
-                let message = format!("the model has no symbolic dimension \"{name}\"; {list}");
-                self.diagnostics.report(
-                    Diagnostic::new(Code::BadOption, message)
-                        .about("dims", name)
-                        .help("remove the option or correct the name"),
-                );
-            }
             let (lo, hi) = match *binding {
                 DimBinding::Fixed(v) => (v, v),
                 DimBinding::Range(lo, hi) => (lo, hi),
@@ -92,6 +76,35 @@ impl Builder<'_> {
             } else if lo != hi && known.contains(name) {
                 self.graph.symbols.insert(Symbol::new(name), Range { lo, hi });
             }
+        }
+    }
+
+    /// Refuses options that name no symbol: no dimension of an input, none that the file declares, and none that depends
+    /// on data.
+    fn check_options(&mut self, raw: &RawGraph) {
+        let mut known = input_symbols(raw);
+        let declared = declared_symbols(raw);
+        // Past a node that failed not all sizes are found; such a size is called after a value and an axis.
+        let numbered = |name: &str| name.rsplit_once('_').is_some_and(|(_, n)| n.parse::<usize>().is_ok());
+        let unsure = !self.diagnostics.is_empty();
+        let found =
+            |name: &str| self.graph.symbols.contains_key(&Symbol::new(name)) || unsure && numbered(name);
+        let strange: Vec<&String> = self
+            .options
+            .dims
+            .keys()
+            .filter(|name| !known.contains(*name) && !declared.contains(name.as_str()) && !found(name))
+            .collect();
+        known.extend(self.graph.symbols.keys().map(|s| s.name().to_owned()));
+        let list =
+            if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", list(&known)) };
+        for name in strange {
+            let message = format!("the model has no symbolic dimension \"{name}\"; {list}");
+            self.diagnostics.report(
+                Diagnostic::new(Code::BadOption, message)
+                    .about("dims", name)
+                    .help("remove the option or correct the name"),
+            );
         }
     }
 
@@ -181,6 +194,12 @@ impl Builder<'_> {
                 Some(None) => return,
             }
         }
+        let composite = inputs.iter().position(|v| v.is_some_and(|v| self.graph.composite(v).is_some()));
+        if let Some(i) = composite.filter(|_| !takes_composites(&node.op_type)) {
+            let message = format!("input {i} is a sequence or missing, and not a tensor");
+            self.diagnostics.report(Diagnostic::new(Code::BadInput, message).at(&node.origin));
+            return;
+        }
         if captures(node).any(|name| !self.values.contains_key(name)) {
             return;
         }
@@ -241,6 +260,16 @@ impl Builder<'_> {
 /// What the graphs of a node read from graphs around them.
 fn captures(node: &RawNode) -> impl Iterator<Item = &str> {
     node.attributes.values().flat_map(|a| a.graphs()).flat_map(|g| g.captures.keys()).map(String::as_str)
+}
+
+/// The names of the symbolic dimensions of inputs.
+fn input_symbols(raw: &RawGraph) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for input in &raw.inputs {
+        let Some(RawType::Tensor { dims: Some(dims), .. }) = &input.ty else { continue };
+        known.extend(dims.iter().enumerate().filter_map(|(axis, dim)| symbol_name(dim, &input.name, axis)));
+    }
+    known
 }
 
 /// The names of dimensions that the file gives to values that are not inputs.

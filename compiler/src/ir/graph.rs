@@ -4,6 +4,7 @@ use super::op::{Fact, Op};
 use crate::diag::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::types::{DType, Dim, Origin, Range, Scalar, Symbol, Symbols, Tensor, TensorType};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -82,6 +83,17 @@ impl NodeData {
     }
 }
 
+/// What is not a tensor: it exists while a model is imported only. An empty constant is the handle for it.
+#[derive(Clone, Debug)]
+pub enum Composite {
+    /// A sequence of these values.
+    List(Vec<Value>),
+    /// A sequence of the slices of a value's first axis.
+    Stack(Value),
+    /// An optional value that is not there.
+    Absent,
+}
+
 /// Two expressions that must have one value whenever the program runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
@@ -106,6 +118,7 @@ pub struct Graph {
     pub symbols: Symbols,
     /// What the symbols must fulfil, beside their ranges.
     pub requirements: Vec<Requirement>,
+    composites: BTreeMap<Value, Composite>,
 }
 
 /// Results of at most this many bytes are computed as soon as a node of constants is added.
@@ -220,6 +233,18 @@ impl Graph {
         }
         self.symbols.insert(symbol.clone(), range);
         symbol
+    }
+
+    /// A handle for a sequence or a missing value.
+    pub fn add_composite(&mut self, composite: Composite) -> Value {
+        let handle = self.add_const(Tensor::from_i64s(&[]));
+        self.composites.insert(handle, composite);
+        handle
+    }
+
+    /// What a handle stands for; `None` for tensors.
+    pub fn composite(&self, value: Value) -> Option<&Composite> {
+        self.composites.get(&value)
     }
 
     fn push(&mut self, ty: TensorType, def: Def, content: Option<Vec<Dim>>) -> Value {

@@ -97,7 +97,9 @@ impl LowerCx<'_> {
         let repeat = Loop { counter, limit, condition, body, growing, trips, capacity };
         self.step(StepKind::Loop(repeat), Dim::ZERO);
         for (k, state) in states.into_iter().enumerate() {
-            self.alias(k, state);
+            // Where the last extents are known, the type says them by numbers.
+            let last = View::dense(state.buffer, state.dtype, &self.output_type(k).shape);
+            self.alias(k, last);
         }
         Ok(())
     }
@@ -108,7 +110,12 @@ impl LowerCx<'_> {
         let ty = r.body.ty(inner);
         let name = r.body.value(inner).name.clone().unwrap_or_default();
         let initial = self.input(r.first_carried + k);
-        let buffer = self.new_buffer(ty.dtype, ty.elements(), &name);
+        // Where extents grow, the next value is longer than this one.
+        let room = |symbol: &Symbol| {
+            let grows = r.growing.iter().any(|g| g.symbol == *symbol);
+            r.body.symbols.get(symbol).filter(|_| grows).map(|range| Dim::from(range.hi))
+        };
+        let buffer = self.new_buffer(ty.dtype, ty.elements().substitute(&room), &name);
         let start = View::dense(buffer, ty.dtype, &initial.shape);
         self.copy(&initial, &start);
         View::dense(buffer, ty.dtype, &ty.shape)

@@ -3,7 +3,7 @@
 use super::refuse::Refuse;
 use crate::diag::{Code, Diagnostic, Diagnostics, Reported};
 use crate::import::body::Body;
-use crate::import::raw::{RawAttribute, RawGraph};
+use crate::import::raw::RawGraph;
 use crate::ir::{Fact, Graph, Op, Value};
 use crate::lir::Joined;
 use crate::lower::LowerCx;
@@ -82,16 +82,8 @@ pub(super) fn check_condition(ty: Option<&TensorType>) -> Result<(), Diagnostic>
 
 /// The graph that an attribute holds.
 pub(super) fn graph_attribute<'g>(cx: &NodeCx<'g>, name: &str) -> Result<&'g RawGraph, Diagnostic> {
-    match cx.attributes.raw(name) {
-        Some(RawAttribute::Graph(graph)) => Ok(graph),
-        Some(other) => Err(Diagnostic::new(
-            Code::BadAttribute,
-            format!("the attribute `{name}` is {} and not GRAPH", other.kind()),
-        )),
-        None => {
-            Err(Diagnostic::new(Code::BadAttribute, format!("{} needs the attribute `{name}`", cx.origin.op)))
-        }
-    }
+    let graph = cx.attributes.graph(name)?;
+    cx.attributes.required(name, graph)
 }
 
 /// If.
@@ -108,7 +100,7 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     }
     if let Some(known) = cx.constant(condition).and_then(|c| c.scalars().next()) {
         let taken = if known.as_i64() != 0 { then } else { otherwise };
-        return Ok(cx.inline_body(taken).unwrap_or_default());
+        return Ok(cx.inline_body(taken, &[]).unwrap_or_default());
     }
     let outside = cx.graph.symbols.clone();
     let (mut first, mut second) = (cx.body(), cx.body());
@@ -166,7 +158,7 @@ fn only(
     taken: &RawGraph,
 ) -> Result<Vec<Value>, Diagnostic> {
     cx.add(Refuse { expected }, &[condition])?;
-    Ok(cx.inline_body(taken).unwrap_or_default())
+    Ok(cx.inline_body(taken, &[]).unwrap_or_default())
 }
 
 type Join = (Vec<TensorType>, Vec<Joined>, Vec<usize>);
@@ -181,6 +173,9 @@ fn join(
     let (mut types, mut joined) = (Vec::new(), Vec::<Joined>::new());
     let used: Vec<usize> = (0..then.len()).filter(|&i| cx.output_used(i)).collect();
     for &i in &used {
+        if first.graph.composite(then[i]).is_some() || second.graph.composite(otherwise[i]).is_some() {
+            return Err(cx.unsupported(format!("output {i} is a sequence, and which one depends on data")));
+        }
         let (a, b) = (first.graph.ty(then[i]).clone(), second.graph.ty(otherwise[i]).clone());
         if a.dtype != b.dtype || a.rank() != b.rank() {
             return Err(cx.unsupported(format!("output {i} is {a} of one branch and {b} of the other")));

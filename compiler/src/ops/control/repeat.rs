@@ -4,7 +4,7 @@ use super::branch::{check_condition, graph_attribute, known};
 use crate::diag::{Code, Diagnostic, Diagnostics, Reported};
 use crate::import::body::{Body, LARGEST_SIZE, unbounded};
 use crate::import::raw::RawGraph;
-use crate::ir::{Fact, Graph, Op, Value};
+use crate::ir::{Composite, Fact, Graph, Op, Value};
 use crate::lir::Growing;
 use crate::lower::{LowerCx, Repetition};
 use crate::ops::NodeCx;
@@ -69,10 +69,23 @@ impl Repeat {
         usize::from(self.asks)
     }
 
+    /// What an extent of a carried value is after the loop: where each of a known number of iterations adds the same, a
+    /// known size.
+    fn last(&self, symbol: &Symbol) -> Option<Dim> {
+        let grown = self.growing.iter().find(|g| g.symbol == *symbol)?;
+        let step = &grown.next - &Dim::symbol(symbol.clone());
+        let limit = self.limit.as_ref().filter(|_| !self.asks && step.as_i64().is_some())?;
+        Some(&grown.first + &(&step * limit))
+    }
+
     /// Types of the results.
     fn types(&self) -> Vec<TensorType> {
         let results = &self.body.outputs[self.first_carried()..];
-        let carried = self.body.inputs[..self.carried].iter().map(|&v| self.body.ty(v).clone());
+        let carried = self.body.inputs[..self.carried].iter().map(|&v| {
+            let ty = self.body.ty(v);
+            let shape = ty.shape.iter().map(|d| d.substitute(&|s| self.last(s)));
+            TensorType::new(ty.dtype, shape.collect())
+        });
         let collected = results[self.carried..].iter().zip(&self.collected).map(|((_, v), how)| {
             let mut ty = self.body.ty(*v).clone();
             ty.shape.insert(how.axis, self.trips.clone());
@@ -158,7 +171,12 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let limit = trip_limit(cx)?;
     let initial = condition(cx)?;
     let counter = counter(cx, limit.as_ref());
-    let Some(built) = settle(cx, raw, &carried, &counter, limit.as_ref())? else { return Ok(Vec::new()) };
+    let Some((carried, stacked)) = stack_sequences(cx, raw, carried, &counter)? else {
+        return Ok(Vec::new());
+    };
+    let Some(built) = settle(cx, raw, (&carried, &stacked), &counter, limit.as_ref())? else {
+        return Ok(Vec::new());
+    };
     let Built { body, results, .. } = &built;
     cx.graph.symbols.extend(body.graph.symbols.clone());
     check_condition(Some(body.graph.ty(results[0])))?;
@@ -172,7 +190,11 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
             cx.unsupported("nothing ends the loop: it has no trip count and its condition stays true")
         );
     }
-    finish(cx, raw, &carried, counter, Trips { limit, asks, initial }, built)
+    let mut outputs = finish(cx, raw, &carried, counter, Trips { limit, asks, initial }, built)?;
+    for (output, _) in outputs.iter_mut().zip(&stacked).filter(|(_, stacked)| **stacked) {
+        *output = cx.composite(Composite::Stack(*output));
+    }
+    Ok(outputs)
 }
 
 /// The trip count as a dimension; `None` if there is none.
@@ -222,7 +244,7 @@ struct Built {
 fn settle(
     cx: &mut NodeCx<'_>,
     raw: &RawGraph,
-    carried: &[Value],
+    (carried, stacked): (&[Value], &[bool]),
     counter: &Symbol,
     limit: Option<&Dim>,
 ) -> Result<Option<Built>, Diagnostic> {
@@ -235,11 +257,19 @@ fn settle(
     for round in 0.. {
         let mut own = Diagnostics::new(cx.scope.diagnostics.model());
         let mut body = cx.body();
-        open(&mut body, raw, &types, counter)?;
-        let Some(results) = cx.try_body(&mut body, raw, &mut own) else {
+        open(&mut body, raw, &types, stacked, counter)?;
+        let Some(mut results) = cx.try_body(&mut body, raw, &mut own) else {
             cx.scope.diagnostics.append(own);
             return Ok(None);
         };
+        for (i, _) in stacked.iter().enumerate().filter(|(_, stacked)| **stacked) {
+            if let Some(sequence) = body.graph.composite(results[i + 1]).cloned() {
+                std::mem::swap(cx.graph, &mut body.graph);
+                let whole = cx.stack(&sequence);
+                std::mem::swap(cx.graph, &mut body.graph);
+                results[i + 1] = whole?;
+            }
+        }
         let next: Vec<&TensorType> = results[1..=carried.len()].iter().map(|&v| body.graph.ty(v)).collect();
         if let Some(i) =
             (0..next.len()).find(|&i| next[i].dtype != types[i].dtype || next[i].rank() != types[i].rank())
@@ -258,7 +288,7 @@ fn settle(
             for (i, axis) in changed {
                 let range = first[i].shape[axis].range(&cx.graph.symbols);
                 let most = range.map_or(1, |r| r.hi).saturating_add(16);
-                let wanted = format!("{}_{axis}", raw.inputs[i + 2].name);
+                let (wanted, _) = cx.data_name(i, axis);
                 let symbol = cx.graph.new_symbol(&wanted, Range { lo: 0, hi: most });
                 types[i].shape[axis] = Dim::symbol(symbol.clone());
                 let first = first[i].shape[axis].clone();
@@ -272,10 +302,86 @@ fn settle(
     Ok(None)
 }
 
+/// Carried values with sequences stacked, and which of them are.
+type Stacked = (Vec<Value>, Vec<bool>);
+
+/// The carried values as tensors. `None` if the body failed, which is reported.
+fn stack_sequences(
+    cx: &mut NodeCx<'_>,
+    raw: &RawGraph,
+    carried: Vec<Value>,
+    counter: &Symbol,
+) -> Result<Option<Stacked>, Diagnostic> {
+    let sequences: Vec<Option<Composite>> = carried.iter().map(|&v| cx.graph.composite(v).cloned()).collect();
+    let stacked = sequences.iter().map(Option::is_some).collect();
+    let is_empty = |s: &Option<Composite>| matches!(s, Some(Composite::List(list)) if list.is_empty());
+    let elements = if sequences.iter().any(is_empty) {
+        let Some(elements) = inserted(cx, raw, &carried, counter)? else { return Ok(None) };
+        elements
+    } else {
+        vec![None; carried.len()]
+    };
+    let mut values = carried;
+    for (i, sequence) in sequences.iter().enumerate() {
+        let Some(sequence) = sequence else { continue };
+        values[i] = match elements.get(i).cloned().flatten() {
+            Some(element) if is_empty(&sequences[i]) => {
+                let mut space = element.shape;
+                space.insert(0, Dim::ZERO);
+                let zero = Scalar::from_f64(element.dtype, 0.0);
+                cx.map_over(space, 0, false, &[], |e, _| e.scalar(zero))?
+            }
+            _ if is_empty(&sequences[i]) => {
+                return Err(cx.unsupported(format!("the carried sequence {i} stays empty")));
+            }
+            _ => cx.stack(sequence)?,
+        };
+    }
+    Ok(Some((values, stacked)))
+}
+
+/// For each carried sequence that is empty at first, the type of the elements that the body inserts. `None` if the body
+/// failed, which is reported.
+fn inserted(
+    cx: &mut NodeCx<'_>,
+    raw: &RawGraph,
+    carried: &[Value],
+    counter: &Symbol,
+) -> Result<Option<Vec<Option<TensorType>>>, Diagnostic> {
+    let outside = cx.graph.symbols.clone();
+    let mut body = cx.body();
+    let none = vec![false; carried.len()];
+    let types: Vec<TensorType> = carried.iter().map(|&v| cx.ty(v).clone()).collect();
+    open(&mut body, raw, &types, &none, counter)?;
+    for (input, &value) in raw.inputs[2..].iter().zip(carried) {
+        if cx.graph.composite(value).is_some() {
+            let inner = body.capture(cx.graph, value);
+            body.values.insert(input.name.clone(), inner);
+        }
+    }
+    let Some(results) = cx.build_body(&mut body, raw) else { return Ok(None) };
+    let element = |&value: &Value| match body.graph.composite(value) {
+        Some(Composite::List(list)) => {
+            let ty = body.graph.ty(*list.last()?);
+            ty.shape.iter().all(|d| known(&outside, d)).then(|| ty.clone())
+        }
+        _ => None,
+    };
+    Ok(Some(results[1..=carried.len()].iter().map(element).collect()))
+}
+
 /// Adds the inputs of a body: the number of the iteration, the condition, which holds, and the carried values.
-fn open(body: &mut Body, raw: &RawGraph, types: &[TensorType], counter: &Symbol) -> Result<(), Diagnostic> {
-    for (input, ty) in raw.inputs[2..].iter().zip(types) {
+/// Those that are `stacked` are sequences.
+fn open(
+    body: &mut Body,
+    raw: &RawGraph,
+    types: &[TensorType],
+    stacked: &[bool],
+    counter: &Symbol,
+) -> Result<(), Diagnostic> {
+    for ((input, ty), stacked) in raw.inputs[2..].iter().zip(types).zip(stacked) {
         let value = body.graph.add_input(&input.name, ty.clone());
+        let value = if *stacked { body.graph.add_composite(Composite::Stack(value)) } else { value };
         body.values.insert(input.name.clone(), value);
     }
     let dims = Dims { dims: vec![Dim::symbol(counter.clone())], list: false };

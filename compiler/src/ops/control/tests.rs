@@ -116,14 +116,15 @@ fn loops_end_on_conditions_and_values_grow() {
             >
         }",
         expect![[r#"
-            b2+0[] = copy [] b1+0[]  // Repeat: bool[], f32[1], f32[1] -> f32[a_0]
-            b3+0[1] = copy [1] b0+0[1]  // Repeat: bool[], f32[1], f32[1] -> f32[a_0]
-            loop iteration to 5 while b2+0, a_0 = 1 then a_0+1  // Repeat: bool[], f32[1], f32[1] -> f32[a_0]
-              b4+0[1] = copy [a_0] b3+0[1]  // Concat: f32[a_0], f32[1] -> f32[a_0+1]
-              b4+a_0[1] = copy [1] b0+0[1]  // Concat: f32[a_0], f32[1] -> f32[a_0+1]
-              b5+0[0] = map [a_0+1] row 1 [row_sum(in0)](b4+0[1])  // Rows: f32[a_0+1] -> f32[1]
+            b2+0[] = copy [] b1+0[]  // Repeat: bool[], f32[1], f32[1] -> f32[r_0]
+            b3+0[1] = copy [1] b0+0[1]  // Repeat: bool[], f32[1], f32[1] -> f32[r_0]
+            loop iteration to 5 while b2+0, r_0 = 1 then r_0+1  // Repeat: bool[], f32[1], f32[1] -> f32[r_0]
+              b4+0[1] = copy [r_0] b3+0[1]  // Concat: f32[r_0], f32[1] -> f32[r_0+1]
+              b4+r_0[1] = copy [1] b0+0[1]  // Concat: f32[r_0], f32[1] -> f32[r_0+1]
+              b5+0[0] = map [r_0+1] row 1 [row_sum(in0)](b4+0[1])  // Rows: f32[r_0+1] -> f32[1]
               b2+0[] = map [] row 0 [less(in0, 9.0)](b5+0[])  // Map: f32[] -> bool[]
-              b3+0[1] = copy [a_0+1] b4+0[1]  // Repeat: bool[], f32[1], f32[1] -> f32[a_0]
+              b3+0[1] = copy [r_0+1] b4+0[1]  // Repeat: bool[], f32[1], f32[1] -> f32[r_0]
+            b6+0[1] = copy [r_0] b3+0[1]  // result "r": f32[r_0]
         "#]],
     );
 }
@@ -178,12 +179,12 @@ fn defects_are_told() {
            = opset 21
            = help: bound it, `dims: { r_0: 0..=64 }` (--dim r_0=0..=64)
 
-        error[E009]: nothing bounds the size "a_0", which depends on data
+        error[E009]: nothing bounds the size "r_0", which depends on data
           --> test: node 0 "r" (Loop)
            = input 0: "n" i64[]
            = input 2: "x" f32[2]
            = opset 21
-           = help: bound it, `dims: { a_0: 0..=64 }` (--dim a_0=0..=64)
+           = help: bound it, `dims: { r_0: 0..=64 }` (--dim r_0=0..=64)
     "#]].assert_eq(&all_errors_of(&[
         "g (float c, float[2] x) => (float[] r) {
             r = If (c) <then_branch = t () => (float[] a) { a = Neg(x) },
