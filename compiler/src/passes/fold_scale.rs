@@ -34,10 +34,11 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
     let replaced: BTreeSet<Value> = ends.values().flat_map(|s| s.replaced.iter().copied()).collect();
     let mut rebuild = Rebuild::new(graph);
     for (_, node) in graph.nodes() {
-        match ends.get(&node.outputs[0]) {
+        let result = node.outputs.first();
+        match result.and_then(|value| ends.get(value)) {
             Some(scaled) => rewrite(&mut rebuild, scaled)?,
             // What a chain replaces is read by nothing else and must not be built: its weights would live on.
-            None if replaced.contains(&node.outputs[0]) => {}
+            None if result.is_some_and(|value| replaced.contains(value)) => {}
             None => rebuild.copy(node)?,
         }
     }
