@@ -84,6 +84,7 @@ fn embed(cx: &mut NodeCx<'_>) -> Built {
     let y = normalize_last(cx, sum, Centre::Mean, epsilon, Some(gamma), Some(beta))?;
     let counts = match cx.optional(7).filter(|_| cx.output_used(1)) {
         Some(mask) => {
+            let mask = cx.restate(mask, &shape)?;
             let ones = cx.map(&[mask], |e, v| {
                 let one = e.number(v[0], 1.0);
                 let kept = e.compare(Compare::Equal, v[0], one);
