@@ -14,7 +14,7 @@ fn model(layers: usize) -> String {
         };
         weights.push(format!("float[4,4] w{l} = {{{}}}, float[4] b{l} = {{{}}}", values(16), values(4)));
         let next = l + 1;
-        write!(nodes, "m{l} = MatMul(x{l}, w{l}) a{l} = Add(m{l}, b{l}) t{l} = Tanh(a{l}) s{l} = Softmax(t{l}) x{next} = Add(s{l}, x{l})\n")
+        writeln!(nodes, "m{l} = MatMul(x{l}, w{l}) a{l} = Add(m{l}, b{l}) t{l} = Tanh(a{l}) s{l} = Softmax(t{l}) x{next} = Add(s{l}, x{l})")
             .expect("a string takes text");
     }
     format!("g (float[3,4] x0) => (float[3,4] x{layers}) <{}> {{\n{nodes}}}", weights.join(", "))
