@@ -22,7 +22,7 @@ use std::process::exit;
 #[derive(Default)]
 #[must_use = "call `compile`"]
 pub struct Models {
-    models: Vec<(String, PathBuf, Options)>,
+    models: Vec<Member>,
 }
 
 impl Models {
@@ -40,7 +40,25 @@ impl Models {
         path: impl AsRef<Path>,
         configure: impl FnOnce(Options) -> Options,
     ) -> Models {
-        self.models.push((name.to_owned(), path.as_ref().to_owned(), configure(Options::default())));
+        let (name, path) = (name.to_owned(), path.as_ref().to_owned());
+        let options = configure(Options::default());
+        self.models.push(Member { name, path, variants: Vec::new(), options });
+        self
+    }
+
+    /// Adds the module `name`, compiled from several ONNX files of one architecture. They become one program; a worker
+    /// chooses by `Variant` whose weights it uses, and only what differs is stored again.
+    pub fn variants<P: AsRef<Path>>(
+        mut self,
+        name: &str,
+        variants: impl IntoIterator<Item = (&'static str, P)>,
+        configure: impl FnOnce(Options) -> Options,
+    ) -> Models {
+        let variants: Vec<(String, PathBuf)> =
+            variants.into_iter().map(|(name, path)| (name.to_owned(), path.as_ref().to_owned())).collect();
+        let path = variants.first().map(|(_, path)| path.clone()).unwrap_or_default();
+        let options = configure(Options::default());
+        self.models.push(Member { name: name.to_owned(), path, variants, options });
         self
     }
 
@@ -62,13 +80,14 @@ impl Models {
     /// Compiles models of the package in `package` into `out`. Errors are text for the user.
     fn try_compile(self, package: &Path, out: &Path) -> Result<Vec<Report>, String> {
         let mut errors = Vec::new();
-        let mut members = Vec::new();
-        for (name, path, options) in self.models {
-            if syn::parse_str::<syn::Ident>(&name).is_err() {
+        let members = self.models;
+        for Member { name, path, variants, .. } in &members {
+            if syn::parse_str::<syn::Ident>(name).is_err() {
                 errors.push(format!("error: the model's name \"{name}\" is not a Rust identifier"));
             }
-            build_helper::rerun_if_changed(package.join(&path));
-            members.push(Member { name, path, options });
+            for path in variants.iter().map(|(_, path)| path).chain([path]) {
+                build_helper::rerun_if_changed(package.join(path));
+            }
         }
         let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
         let told = |fault: &Fault| match &fault.option {

@@ -16,6 +16,9 @@ pub struct Member {
     pub name: String,
     /// Its file, relative to the package's folder.
     pub path: PathBuf,
+    /// Models of the same architecture with other weights: names and files. The first of them is `path`. Empty if there is
+    /// but one set of weights.
+    pub variants: Vec<(String, PathBuf)>,
     /// The user's choices.
     pub options: Options,
 }
@@ -46,18 +49,33 @@ impl Bundle {
         let mut bundle = Bundle { models: Vec::new(), files: Vec::new() };
         let mut faults = Vec::new();
         for (number, member) in members.iter().enumerate() {
-            let path = package.join(&member.path);
-            match open(&member.name, &path) {
-                Ok((source, read)) => {
-                    bundle.models.push((source, member.options.clone()));
-                    bundle.files.push((path, read));
+            let mut opened = |path: &Path, option: Option<OptionPlace>| {
+                let full = package.join(path);
+                match open(&member.name, &full) {
+                    Ok((source, read)) => {
+                        bundle.files.push((full, read));
+                        Some(source)
+                    }
+                    Err(error) => {
+                        let help = "the path is relative to the folder of `Cargo.toml`";
+                        let message = format!("{} cannot be read: {error}\n  = help: {help}", path.display());
+                        faults.push(Fault { member: number, option, message });
+                        None
+                    }
                 }
-                Err(error) => {
-                    let file = member.path.display();
-                    let help = "the path is relative to the folder of `Cargo.toml`";
-                    let message = format!("{file} cannot be read: {error}\n  = help: {help}");
-                    faults.push(Fault { member: number, option: None, message });
-                }
+            };
+            let mut variants = Vec::new();
+            for (name, path) in &member.variants {
+                let place = OptionPlace { name: "variants", entry: name.clone() };
+                variants.extend(opened(path, Some(place)).map(|source| (name.clone(), source)));
+            }
+            let main = match variants.first() {
+                Some((_, first)) => Some(first.clone()),
+                None if member.variants.is_empty() => opened(&member.path, None),
+                None => None,
+            };
+            if let Some(source) = main {
+                bundle.models.push((source.with_variants(variants), member.options.clone()));
             }
         }
         if faults.is_empty() { Ok(bundle) } else { Err(faults) }

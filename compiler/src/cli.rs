@@ -100,6 +100,9 @@ struct ChoiceArgs {
     /// times
     #[arg(long = "state", value_name = "OUTPUT=INPUT", value_parser = parse_state)]
     state: Vec<(String, String)>,
+    /// Initializers that the program may replace at run time; `*` stands for any text. May be given several times
+    #[arg(long, value_name = "PATTERN")]
+    overridable: Vec<String>,
 }
 
 impl ChoiceArgs {
@@ -110,6 +113,7 @@ impl ChoiceArgs {
             state,
             optimize: self.optimize,
             weights: self.weights,
+            overridable: self.overridable.clone(),
             dump_after: dump_after.to_vec(),
         }
     }

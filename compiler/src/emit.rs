@@ -8,6 +8,7 @@
 //! contains no `unsafe` and allocates nothing. Equal programs give equal text.
 
 mod call;
+mod choice;
 mod code;
 mod copy;
 mod dims;
@@ -23,7 +24,7 @@ mod step;
 mod walk;
 
 use crate::lir::Program;
-use crate::plan::Plan;
+use crate::plan::{Plan, Variants};
 use crate::report::{Port, StepReport};
 use dims::Dims;
 use proc_macro2::TokenStream;
@@ -43,6 +44,8 @@ pub struct About<'a> {
     pub opset: i64,
     /// Whether the program maps its weights from a file.
     pub weights_in_file: bool,
+    /// The sets of weights, if there are several; the plan is that of the first.
+    pub variants: Option<&'a Variants>,
 }
 
 /// A module without its name.
@@ -67,13 +70,19 @@ struct Cx<'a> {
     dims: &'a Dims<'a>,
     /// Whether the program maps its weights from a file.
     weights_in_file: bool,
+    variants: Option<&'a Variants>,
 }
 
 /// Writes the module of a program.
 pub fn emit(program: &Program, plan: &Plan, about: &About<'_>) -> Emitted {
     let dims = Dims::new(&program.symbols);
-    let mut emitted =
-        module::emit(&Cx { program, plan, dims: &dims, weights_in_file: about.weights_in_file });
+    let mut emitted = module::emit(&Cx {
+        program,
+        plan,
+        dims: &dims,
+        weights_in_file: about.weights_in_file,
+        variants: about.variants,
+    });
     let macs: u64 = emitted.steps.iter().map(|s| s.macs).sum();
     emitted.doc = format!(
         "Compiled from `{}` (ONNX opset {}).\n\nMemory of a worker: {} bytes. Weights: {} bytes. \

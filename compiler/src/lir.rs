@@ -293,6 +293,8 @@ pub struct Program {
     pub buffers: Vec<Buffer>,
     /// Inputs in order.
     pub inputs: Vec<Port>,
+    /// Constants that the caller may replace: the last inputs, and what they are unless replaced.
+    pub defaults: Vec<Tensor>,
     /// Outputs in order.
     pub outputs: Vec<Port>,
     /// What stays from one run to the next; neither input nor output.

@@ -27,6 +27,9 @@ pub struct ModelSource {
     pub bytes: Bytes,
     /// Its external data.
     pub external: Arc<dyn ExternalData>,
+    /// Models of the same architecture with other weights, by name; this one is the first of them. Together they become
+    /// one program with several sets of weights. Empty if there is but one set.
+    pub variants: Vec<(String, ModelSource)>,
 }
 
 impl ModelSource {
@@ -42,13 +45,21 @@ impl ModelSource {
             file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             bytes,
             external: Arc::new(Folder(folder)),
+            variants: Vec::new(),
         })
+    }
+
+    /// The program of the first of these models, with their weights as variants of that name.
+    #[must_use]
+    pub fn with_variants(mut self, variants: Vec<(String, ModelSource)>) -> ModelSource {
+        self.variants = variants;
+        self
     }
 
     /// A model from bytes, without external data.
     pub fn from_bytes(name: &str, bytes: impl Into<Bytes>) -> ModelSource {
         let (name, file) = (name.to_owned(), format!("{name}.onnx"));
-        ModelSource { name, file, bytes: bytes.into(), external: Arc::new(Nothing) }
+        ModelSource { name, file, bytes: bytes.into(), external: Arc::new(Nothing), variants: Vec::new() }
     }
 }
 
@@ -125,6 +136,8 @@ pub struct Options {
     /// Outputs that are inputs of the next run: names of outputs and inputs, in which `*` stands for any text. See
     /// [`Options::state`].
     pub state: Vec<(String, String)>,
+    /// Names of initializers that can be replaced at run time; `*` stands for any text.
+    pub overridable: Vec<String>,
     /// Passes after which to keep a text dump of the graph in the report; `lower` and `plan` name the later stages.
     pub dump_after: Vec<String>,
 }
@@ -150,7 +163,27 @@ impl Options {
     }
 }
 
+/// Whether a pattern, in which `*` stands for any text, describes a name.
+pub(crate) fn describes(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or("")) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
 impl Options {
+    /// Makes the initializers whose names the pattern describes replaceable at run time; `*` stands for any text.
+    #[must_use]
+    pub fn overridable(mut self, pattern: impl Into<String>) -> Options {
+        self.overridable.push(pattern.into());
+        self
+    }
+
     /// Says how weights come into the program.
     #[must_use]
     pub fn weights(mut self, weights: WeightsIn) -> Options {

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests;
+mod variants;
 mod weights;
 
 use crate::artifact::{Artifact, Module};
@@ -39,7 +40,12 @@ pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Dia
     let mut diagnostics = Diagnostics::default();
     let mut contents = Contents::default();
     let mut prepared = Vec::with_capacity(models.len());
-    for (source, options) in models {
+    // Variants stand side by side.
+    let with_variants = models.iter().flat_map(|(source, options)| {
+        let own = source.variants.is_empty().then_some(source);
+        own.into_iter().chain(source.variants.iter().map(|(_, variant)| variant)).map(move |s| (s, options))
+    });
+    for (source, options) in with_variants {
         let mut own = Diagnostics::new(&source.file);
         match prepare(source, options, &mut contents, &mut own) {
             Some(done) if own.is_empty() => prepared.push((source, options, done)),
@@ -58,20 +64,31 @@ pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Dia
         }
     }
     diagnostics.into_result()?;
-    let programs: Vec<&Program> = lowered.iter().map(|l| &l.program).collect();
-    let (plans, blob, contents) = plan::plan_with(&programs, layouts.into_contents()).map_err(|d| {
+    let whole = |d| {
         let mut diagnostics = Diagnostics::new(models.first().map_or("", |(s, _)| &s.file));
         diagnostics.report(d);
         diagnostics
-    })?;
+    };
+    let programs: Vec<&Program> = lowered.iter().map(|l| &l.program).collect();
+    let (plans, blob, contents) = plan::plan_with(&programs, layouts.into_contents()).map_err(whole)?;
     let in_file = !blob.is_empty() && models.iter().any(|(_, options)| options.weights == WeightsIn::File);
     let firsts = weights::firsts(programs.iter().copied().zip(&plans), &contents);
+    let about = AboutBundle { contents: &contents, firsts: &firsts, in_file };
     let mut modules = Vec::with_capacity(models.len());
-    for (((source, options), lowered), plan) in models.iter().zip(lowered).zip(&plans) {
-        modules.push(finish(source, options, lowered, plan, &contents, &firsts, in_file));
+    let mut rest = lowered.into_iter().zip(plans);
+    for (source, options) in models {
+        let sets: Vec<(Lowered, Plan)> = rest.by_ref().take(source.variants.len().max(1)).collect();
+        modules.push(finish(source, options, sets, &about).map_err(whole)?);
     }
     let weights = if in_file { WeightsIn::File } else { WeightsIn::Program };
     Ok(Artifact { modules, blob, weights })
+}
+
+/// What is known of all models together.
+struct AboutBundle<'a> {
+    contents: &'a Contents,
+    firsts: &'a Firsts,
+    in_file: bool,
 }
 
 /// Import and passes.
@@ -126,30 +143,44 @@ fn lower_model(
     Some(Lowered { program, initializers, report })
 }
 
-/// The generated module and the last figures of its report.
+/// The generated module and the last figures of its report. `sets` holds the program for each of its sets of weights.
 fn finish(
     source: &ModelSource,
     options: &Options,
-    lowered: Lowered,
-    plan: &Plan,
-    contents: &Contents,
-    firsts: &Firsts,
-    in_file: bool,
-) -> Module {
+    sets: Vec<(Lowered, Plan)>,
+    bundle: &AboutBundle<'_>,
+) -> Result<Module, Diagnostic> {
+    let names: Vec<String> = source.variants.iter().map(|(name, _)| name.clone()).collect();
+    for ((other, _), name) in sets.iter().zip(&names).skip(1) {
+        variants::check((&names[0], &sets[0].0.program), (name, &other.program))?;
+    }
+    let (sets, plans): (Vec<Lowered>, Vec<Plan>) = sets.into_iter().unzip();
+    let (Some(lowered), Some(plan)) = (sets.into_iter().next(), plans.first()) else {
+        return Err(Diagnostic::new(Code::Internal, "a model without a program"));
+    };
     let Lowered { program, initializers, mut report } = lowered;
     dump(options, &mut report, "plan", &|| plan.to_string());
     report.context_bytes = plan.arena_bytes;
     report.context_lower_bound_bytes = plan.lower_bound_bytes;
     report.stored_weight_bytes = plan.weight_bytes;
-    weights::describe(&mut report, &program, plan, &initializers, contents, firsts);
+    weights::describe(&mut report, &program, plan, &initializers, bundle.contents, bundle.firsts);
     report.values = values(&program, plan);
-    let about = emit::About { file: &source.file, opset: report.opset, weights_in_file: in_file };
+    if !names.is_empty() {
+        variants::describe(&mut report, &names, &plans.iter().collect::<Vec<_>>());
+    }
+    let variants = (!names.is_empty()).then(|| plan::Variants { names, plans: plans.clone() });
+    let about = emit::About {
+        file: &source.file,
+        opset: report.opset,
+        weights_in_file: bundle.in_file,
+        variants: variants.as_ref(),
+    };
     let emitted = emit::emit(&program, plan, &about);
     report.steps = emitted.steps;
     report.inputs = emitted.inputs;
     report.outputs = emitted.outputs;
     report.states = states(&program, plan);
-    Module { name: source.name.clone(), items: emitted.items, doc: emitted.doc, report }
+    Ok(Module { name: source.name.clone(), items: emitted.items, doc: emitted.doc, report })
 }
 
 /// The values in the arena, in the order in which they are first needed.

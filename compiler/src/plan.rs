@@ -65,6 +65,8 @@ pub struct Plan {
     pub lower_bound_bytes: u64,
     /// Bytes of the blob that this program reads.
     pub weight_bytes: u64,
+    /// Where the constants are that the caller may replace.
+    pub defaults: Vec<Bytes>,
 }
 
 impl Plan {
@@ -72,6 +74,15 @@ impl Plan {
     pub fn room(&self, buffer: BufferId) -> Room {
         self.rooms[buffer.0 as usize]
     }
+}
+
+/// The sets of weights of a program that has several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variants {
+    /// Their names.
+    pub names: Vec<String>,
+    /// The plan of each. They differ in places in the blob only.
+    pub plans: Vec<Plan>,
 }
 
 /// Plans programs that ship together: one plan for each, one blob for all.
@@ -134,6 +145,7 @@ fn plan_arena(program: &Program) -> Result<Plan, Diagnostic> {
         arena_bytes: placed.bytes,
         lower_bound_bytes: arena::lower_bound(&blocks),
         weight_bytes: 0,
+        defaults: Vec::new(),
     })
 }
 

@@ -33,6 +33,8 @@ pub struct Report {
     pub stored_weight_bytes: u64,
     /// Bytes of them that hold what is stored in another layout too.
     pub second_form_bytes: u64,
+    /// The sets of weights, if there are several.
+    pub variants: Vec<VariantReport>,
     /// The constants in the blob that the model reads, by their offset.
     pub weights: Vec<WeightReport>,
     /// The values in the arena, in the order in which they are first needed.
@@ -77,6 +79,15 @@ pub struct WeightReport {
     pub readers: Vec<String>,
     /// Whether the blob holds the same content in another layout before it.
     pub second_form: bool,
+}
+
+/// A set of weights of a program that has several.
+#[derive(Clone, Debug)]
+pub struct VariantReport {
+    /// Its name.
+    pub name: String,
+    /// Bytes of the blob that it reads and no set before it does.
+    pub added_bytes: u64,
 }
 
 /// A value in the arena.

@@ -26,6 +26,7 @@ fn import(model: &str) -> Result<Graph, Diagnostics> {
         file: "test".into(),
         bytes: text::model_bytes(model),
         external: Arc::new(NoFiles),
+        variants: Vec::new(),
     };
     let mut options = Options::default();
     for symbol in ["n", "m"]

@@ -2,15 +2,16 @@
 
 use ingrain_compiler::artifact::Face;
 use ingrain_compiler::diag::OptionPlace;
+use ingrain_compiler::options::{Optimize, WeightsIn};
 use ingrain_compiler::{DimBinding, Options};
 use proc_macro2::Span;
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Error, Ident, LitInt, LitStr, Result, Token, Visibility, braced};
+use syn::{Attribute, Error, Ident, LitInt, LitStr, Result, Token, Visibility, braced, bracketed};
 
 /// Names of all options, for the message about an unknown one.
-const OPTIONS: &str = "known options: `dims`, `state`";
+const OPTIONS: &str = "known options: `dims`, `state`, `variants`, `overridable`, `weights`, `optimize`";
 
 /// `/// docs pub mod NAME = "PATH" { OPTIONS };` once or several times.
 pub(crate) struct Arguments {
@@ -22,6 +23,8 @@ pub(crate) struct Model {
     pub(crate) face: Face,
     pub(crate) name: Ident,
     pub(crate) path: LitStr,
+    /// Models of one architecture with different weights; empty if there is but one set.
+    pub(crate) variants: Vec<(String, LitStr)>,
     pub(crate) options: Options,
     /// Where the entries of its options stand.
     places: Vec<(OptionPlace, Span)>,
@@ -62,14 +65,43 @@ impl Parse for Model {
             visibility: input.parse::<Visibility>()?.into_token_stream(),
         };
         input.parse::<Token![mod]>()?;
-        let name = input.parse()?;
-        input.parse::<Token![=]>()?;
-        let path = input.parse()?;
-        let mut model = Model { face, name, path, options: Options::default(), places: Vec::new() };
+        let name: Ident = input.parse()?;
+        let path: Option<LitStr> = match input.peek(Token![=]) {
+            true => {
+                input.parse::<Token![=]>()?;
+                Some(input.parse()?)
+            }
+            // The files stand in the option `variants`.
+            false if input.peek(syn::token::Brace) => None,
+            false => return Err(input.error("expected `=`")),
+        };
+        let no_path = LitStr::new("", name.span());
+        let mut model = Model {
+            face,
+            name,
+            path: path.clone().unwrap_or(no_path),
+            variants: Vec::new(),
+            options: Options::default(),
+            places: Vec::new(),
+        };
         if input.peek(syn::token::Brace) {
             let options;
             braced!(options in input);
             list(&options, |options| model.option(options))?;
+        }
+        match (path, model.variants.first()) {
+            (Some(path), Some(_)) => {
+                let message = "the files of `variants` take the place of this path: write `mod name { variants: { … } };`";
+                return Err(Error::new(path.span(), message));
+            }
+            (None, Some((_, first))) => model.path = first.clone(),
+            (None, None) => {
+                return Err(Error::new(
+                    model.name.span(),
+                    "expected `= \"path/to/model.onnx\"`, or the option `variants`",
+                ));
+            }
+            (Some(_), None) => {}
         }
         input.parse::<Token![;]>()?;
         Ok(model)
@@ -77,12 +109,16 @@ impl Parse for Model {
 }
 
 impl Model {
-    /// `dims: { … }` or `state: { … }`
+    /// `dims: { … }`, `optimize: speed`, …
     fn option(&mut self, input: ParseStream<'_>) -> Result<()> {
         let option = input.call(Ident::parse_any)?;
         let read = match option.to_string().as_str() {
             "dims" => Model::dim,
             "state" => Model::state,
+            "variants" => Model::variant,
+            "overridable" => return self.overridable(input),
+            "weights" => return self.weights(input),
+            "optimize" => return self.optimize(input),
             _ => return Err(Error::new(option.span(), format!("unknown option `{option}`; {OPTIONS}"))),
         };
         input.parse::<Token![:]>()?;
@@ -123,6 +159,54 @@ impl Model {
         let target: LitStr = input.parse()?;
         self.claim("state", &output.value(), output.span())?;
         self.options.state.push((output.value(), target.value()));
+        Ok(())
+    }
+
+    /// `a: "x.onnx"`
+    fn variant(&mut self, input: ParseStream<'_>) -> Result<()> {
+        let name = input.call(Ident::parse_any)?;
+        input.parse::<Token![:]>()?;
+        let path: LitStr = input.parse()?;
+        let entry = name.unraw().to_string();
+        self.claim("variants", &entry, path.span())?;
+        self.variants.push((entry, path));
+        Ok(())
+    }
+
+    /// `: ["*lora*"]`
+    fn overridable(&mut self, input: ParseStream<'_>) -> Result<()> {
+        input.parse::<Token![:]>()?;
+        let patterns;
+        bracketed!(patterns in input);
+        list(&patterns, |input| {
+            let pattern: LitStr = input.parse()?;
+            self.claim("overridable", &pattern.value(), pattern.span())?;
+            self.options.overridable.push(pattern.value());
+            Ok(())
+        })
+    }
+
+    /// `: "file"`
+    fn weights(&mut self, input: ParseStream<'_>) -> Result<()> {
+        input.parse::<Token![:]>()?;
+        let place: LitStr = input.parse()?;
+        self.options.weights = match place.value().as_str() {
+            "file" => WeightsIn::File,
+            "program" => WeightsIn::Program,
+            _ => return Err(Error::new(place.span(), "expected `\"file\"` or `\"program\"`")),
+        };
+        Ok(())
+    }
+
+    /// `: speed`
+    fn optimize(&mut self, input: ParseStream<'_>) -> Result<()> {
+        input.parse::<Token![:]>()?;
+        let goal = input.call(Ident::parse_any)?;
+        self.options.optimize = match goal.to_string().as_str() {
+            "speed" => Optimize::Speed,
+            "size" => Optimize::Size,
+            _ => return Err(Error::new(goal.span(), "expected `speed` or `size`")),
+        };
         Ok(())
     }
 

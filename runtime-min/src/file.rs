@@ -1,7 +1,7 @@
 //! Weights in a file of their own: mapped when the first worker is made, checked, and shared by all workers and
 //! processes. For blobs that linkers do not like.
 
-use crate::{Aligned, Blob, Slots, defect};
+use crate::{Aligned, Blob, Element, Slot, Slots, defect};
 use core::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -143,6 +143,19 @@ impl FileBlob {
         match self.loaded.get() {
             Some(blob) => blob.get(slots),
             None => defect("a worker was made without weights"),
+        }
+    }
+
+    /// A weight tensor of known length.
+    ///
+    /// # Panics
+    /// If nothing was loaded, or the slot does not have `N` elements or is out of bounds.
+    #[inline(always)]
+    #[track_caller]
+    pub fn array<T: Element, const N: usize>(&self, slot: Slot<T>) -> &'static [T; N] {
+        match self.get(slot).as_array() {
+            Some(array) => array,
+            None => defect("a weight has another size"),
         }
     }
 }

@@ -70,8 +70,13 @@ pub fn compile(bytes: Bytes) -> Result<Artifact, Diagnostics> {
         let size = if i % 2 == 0 { DimBinding::Fixed(3) } else { DimBinding::Range(0, 7) };
         options.dims.insert(name, size);
     }
-    let source =
-        ModelSource { name: "fuzzed".into(), file: "fuzzed.onnx".into(), bytes, external: Arc::new(Zeros) };
+    let source = ModelSource {
+        name: "fuzzed".into(),
+        file: "fuzzed.onnx".into(),
+        bytes,
+        external: Arc::new(Zeros),
+        variants: Vec::new(),
+    };
     ingrain_compiler::compile(&[(source, options)])
 }
 

@@ -20,8 +20,12 @@ use std::time::Duration;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// ONNX files (or folders that hold a model.onnx)
-    #[arg(required = true, value_name = "MODEL")]
+    #[arg(required_unless_present = "variants", value_name = "MODEL")]
     models: Vec<PathBuf>,
+    /// Models of one architecture that become one program, NAME.rs, with a set of weights for each VARIANT; only what
+    /// differs is stored again. May be given several times
+    #[arg(long, value_name = "NAME:VARIANT=MODEL,…", value_parser = parse_variants)]
+    variants: Vec<VariantsArg>,
     /// Where to write
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -34,6 +38,35 @@ pub(super) struct Args {
     dump_after: Vec<String>,
 }
 
+/// `NAME:VARIANT=MODEL,…`
+#[derive(Clone)]
+struct VariantsArg {
+    name: String,
+    models: Vec<(String, PathBuf)>,
+}
+
+fn parse_variants(text: &str) -> Result<VariantsArg, String> {
+    let wrong = || format!("\"{text}\" is not NAME:VARIANT=MODEL,VARIANT=MODEL,…");
+    let (name, list) = text.split_once(':').ok_or_else(wrong)?;
+    let variant = |entry: &str| {
+        let (variant, path) = entry.split_once('=').filter(|(v, p)| !v.is_empty() && !p.is_empty())?;
+        Some((variant.to_owned(), PathBuf::from(path)))
+    };
+    let models: Vec<_> = list.split(',').map(variant).collect::<Option<_>>().ok_or_else(wrong)?;
+    let name = name.to_owned();
+    if syn::parse_str::<syn::Ident>(&name).is_err() {
+        return Err(format!("\"{name}\" is not the name of a module"));
+    }
+    Ok(VariantsArg { name, models })
+}
+
+/// A module to write: its name, its model, and the models of its variants if it has any.
+struct Wanted {
+    name: String,
+    model: PathBuf,
+    variants: Vec<(String, PathBuf)>,
+}
+
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
@@ -41,9 +74,20 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     for path in &args.models {
         subjects.push(Subject::at(path)?);
     }
-    let models: Vec<(String, PathBuf)> =
-        names(&subjects)?.into_iter().zip(subjects.into_iter().map(|s| s.model)).collect();
-    let paths: Vec<&Path> = models.iter().map(|(_, path)| path.as_path()).collect();
+    let plain = names(&subjects)?.into_iter().zip(subjects);
+    let mut models: Vec<Wanted> =
+        plain.map(|(name, s)| Wanted { name, model: s.model, variants: Vec::new() }).collect();
+    for VariantsArg { name, models: given } in &args.variants {
+        let mut variants = Vec::new();
+        for (variant, path) in given {
+            variants.push((variant.clone(), Subject::at(path)?.model));
+        }
+        if models.iter().any(|other| other.name == *name) || name == write::WEIGHTS {
+            return Err(format!("the file {name}.rs is taken; give the variants another name").into());
+        }
+        models.push(Wanted { name: name.clone(), model: variants[0].1.clone(), variants });
+    }
+    let paths: Vec<&Path> = models.iter().map(|wanted| wanted.model.as_path()).collect();
     let dims = subject::dims_of_each(&paths, &args.dims.get());
     let states = args.choices.state_of_each(&paths);
     let options: Vec<Options> = dims
@@ -81,16 +125,19 @@ fn names(subjects: &[Subject]) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn compile(
-    models: &[(String, PathBuf)],
-    options: &[Options],
-    output: &Path,
-) -> Result<Vec<(PathBuf, Report)>, Stop> {
+fn compile(models: &[Wanted], options: &[Options], output: &Path) -> Result<Vec<(PathBuf, Report)>, Stop> {
     let mut sources = Vec::new();
-    for ((name, path), options) in models.iter().zip(options) {
-        let source =
-            ModelSource::open(name, path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-        sources.push((source, options.clone()));
+    for (wanted, options) in models.iter().zip(options) {
+        let open = |path: &Path| {
+            ModelSource::open(&wanted.name, path)
+                .map_err(|e| format!("{} cannot be read: {e}", path.display()))
+        };
+        let variants: Vec<(String, ModelSource)> = wanted
+            .variants
+            .iter()
+            .map(|(variant, path)| Ok((variant.clone(), open(path)?)))
+            .collect::<Result<_, String>>()?;
+        sources.push((open(&wanted.model)?.with_variants(variants), options.clone()));
     }
     let artifact = crate::compile(&sources).map_err(|diagnostics| Stop::refused(diagnostics.to_string()))?;
     write::write(artifact, output)

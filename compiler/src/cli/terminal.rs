@@ -119,6 +119,9 @@ pub(super) fn weights(report: &Report) {
         bytes(report.initializer_bytes - report.unique_initializer_bytes),
         bytes(report.second_form_bytes)
     );
+    for variant in &report.variants {
+        println!("    variant {}: adds {}", variant.name, bytes(variant.added_bytes));
+    }
     for weight in &report.weights {
         let shape: Vec<String> = weight.shape.iter().map(usize::to_string).collect();
         println!(

@@ -1,5 +1,6 @@
 //! The items of a generated module: what users see, where values live, and `run`.
 
+use super::choice::Choice;
 use super::code::{Binding, Code, ident};
 use super::flow::{self, Flow, Item};
 use super::names::{Names, plain, screaming, snake};
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes the module.
 pub(super) fn emit(cx: &Cx<'_>) -> Emitted {
-    let inputs = ports(cx, &cx.program.inputs);
+    let inputs = ports(cx, &cx.program.inputs[..cx.real_inputs()]);
     let outputs = ports(cx, &cx.program.outputs);
     let mut functions = Functions::new();
     let (items, computed) = flow::items(cx, &mut functions);
@@ -34,8 +35,9 @@ pub(super) fn emit(cx: &Cx<'_>) -> Emitted {
     };
     let steps = computed.into_iter().map(report).collect();
     let places = Places::new(cx);
-    let state = StateText::new(cx);
-    let writer = Writer { cx, inputs: &inputs, outputs: &outputs, functions: &functions, places, state };
+    let (state, choice) = (StateText::new(cx), Choice::new(cx));
+    let writer =
+        Writer { cx, inputs: &inputs, outputs: &outputs, functions: &functions, places, state, choice };
     let run = writer.run(&items);
     let items: Vec<TokenStream> = functions.list.iter().map(|f| f.tokens(cx)).collect();
     let constants = writer.places.constants();
@@ -111,6 +113,13 @@ impl<'a> Places<'a> {
     /// A place as a slot: `NAME`, `NAME.first(len)` or `NAME.part(first, len)`.
     fn slot(&self, place: &Place) -> Code {
         let name = self.constant(place.buffer);
+        let name = match self.varying_name(place.buffer) {
+            Some(field) => {
+                let field = ident(&field);
+                quote!(inputs._set.#field)
+            }
+            None => quote!(#name),
+        };
         let whole = &self.cx.program.buffer(place.buffer).len;
         if !place.offset.is(0) || place.len != *whole {
             let (first, len) =
@@ -124,11 +133,21 @@ impl<'a> Places<'a> {
         Code::tight(quote!(#name.first(#len)))
     }
 
+    /// The name under which sets of weights hold the place of a constant, if it depends on the set and is read.
+    fn varying_name(&self, buffer: BufferId) -> Option<String> {
+        let read = self.cx.varies(buffer) && self.used.borrow().contains(&buffer);
+        let name = self.names.get(&buffer).filter(|_| read)?;
+        Some(snake(name))
+    }
+
     /// The items, values first, in the order of the program.
     fn constants(&self) -> TokenStream {
         let used = self.used.borrow();
         let item = |id: &BufferId| {
             let buffer = self.cx.program.buffer(*id);
+            if self.cx.varies(*id) {
+                return TokenStream::new();
+            }
             let (Room::Arena(bytes) | Room::Blob(bytes)) = self.cx.plan.room(*id) else {
                 return TokenStream::new();
             };
@@ -159,6 +178,7 @@ pub(super) struct Writer<'a> {
     pub functions: &'a Functions,
     places: Places<'a>,
     state: StateText<'a>,
+    choice: Choice<'a>,
 }
 
 impl Writer<'_> {
@@ -180,7 +200,8 @@ impl Writer<'_> {
     fn faces(&self) -> TokenStream {
         let bytes = Literal::u64_unsuffixed(self.cx.plan.arena_bytes);
         let lines = Literal::u64_unsuffixed(self.cx.plan.arena_bytes / LINE_BYTES);
-        let inputs = self.fields("Inputs", "What the model reads.", &self.cx.program.inputs, self.inputs);
+        let given = &self.cx.program.inputs[..self.cx.real_inputs()];
+        let inputs = self.fields("Inputs", "What the model reads.", given, self.inputs);
         let outputs =
             self.fields("Outputs", "What the model computes.", &self.cx.program.outputs, self.outputs);
         let state = self.state.item();
@@ -191,6 +212,12 @@ impl Writer<'_> {
         let on_heap = match self.cx.weights_in_file {
             true => quote!(::ingrain::worker_of_file!(Model, super::WEIGHTS #state_init);),
             false => quote!(::ingrain::worker_on_heap!(Model #state_init);),
+        };
+        let (on_heap, choice, choice_fields) = if self.choice.is_empty() {
+            (on_heap, TokenStream::new(), TokenStream::new())
+        } else {
+            let slots = |buffer| self.places.varying_name(buffer);
+            (self.choice.methods(&self.state_init()).0, self.choice.items(&slots), self.choice.model_fields())
         };
         quote! {
             /// Bytes of memory that a worker needs.
@@ -204,8 +231,10 @@ impl Writer<'_> {
             #[derive(Debug)]
             pub struct Model<'m> {
                 memory: ::ingrain::Memory<'m, LINES>,
+                #choice_fields
                 #state_field
             }
+            #choice
             #state
             #on_heap
         }
@@ -252,10 +281,10 @@ impl Writer<'_> {
             let place = Place { buffer, offset: Dim::ZERO, len: self.cx.program.buffer(buffer).len.clone() };
             self.places.slot(&place).tokens
         });
-        let state_init =
-            if self.state.is_empty() { TokenStream::new() } else { quote!(state: State::EMPTY,) };
+        let state_init = self.state_init();
+        let run_type = if self.choice.is_empty() { input_type.clone() } else { self.choice.run_type() };
         let results = self.results();
-        let flow = Flow::new(self, input_type.clone());
+        let flow = Flow::new(self, run_type);
         let main = flow.block(items, &self.cx.program.requirements, &known, &quote!(#advance #results));
         let parts = flow.parts();
         let body = quote!(#zeros #main #advance Ok(#results));
@@ -264,7 +293,11 @@ impl Writer<'_> {
         } else {
             TokenStream::new()
         };
-        let body = quote!(#dims #memory #body);
+        let mut body = quote!(#dims #memory #body);
+        if !self.choice.is_empty() && mentions(&body, "inputs") {
+            let join = self.choice.join();
+            body = quote!(#join #body);
+        }
         let inputs = ident(if mentions(&body, "inputs") { "inputs" } else { "_inputs" });
         let failure = if self.functions.list.iter().any(|f| f.fallible) {
             quote! {
@@ -295,6 +328,7 @@ impl Writer<'_> {
                 }
             },
         };
+        let in_arena = if self.choice.is_empty() { in_arena } else { self.choice.methods(&state_init).1 };
         quote! {
             impl<'m> Model<'m> {
                 #in_arena
@@ -315,6 +349,11 @@ impl Writer<'_> {
             #(#parts)*
             #failure
         }
+    }
+
+    /// What a worker's state begins with.
+    fn state_init(&self) -> TokenStream {
+        if self.state.is_empty() { TokenStream::new() } else { quote!(state: State::EMPTY,) }
     }
 
     fn symbols(&self) -> Vec<Symbol> {
@@ -338,10 +377,17 @@ impl Writer<'_> {
             let slot = self.places.slot(place).tokens;
             return Code::tight(quote!(super::WEIGHTS.get(#slot)));
         };
-        let Some(port) = self.inputs.get(index) else { return Code::tight(quote!(&[])) };
-        let field = ident(&port.field);
-        let whole = if port.fixed.is_some() { quote!(inputs.#field) } else { quote!(inputs.#field.data) };
-        let whole = if port.dtype == DType::Bool { quote!(::ingrain::from_bools(#whole)) } else { whole };
+        let whole = match (self.inputs.get(index), self.choice.weight(index.wrapping_sub(self.inputs.len())))
+        {
+            (Some(port), _) => {
+                let field = ident(&port.field);
+                let whole =
+                    if port.fixed.is_some() { quote!(inputs.#field) } else { quote!(inputs.#field.data) };
+                if port.dtype == DType::Bool { quote!(::ingrain::from_bools(#whole)) } else { whole }
+            }
+            (None, Some(weight)) => weight,
+            (None, None) => return Code::tight(quote!(&[])),
+        };
         if place.offset.is(0) && place.len == self.cx.program.buffer(place.buffer).len {
             return Code::tight(whole);
         }

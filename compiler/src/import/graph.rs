@@ -11,7 +11,7 @@ use crate::ir::graph::check_size;
 use crate::ir::{Graph, Value};
 use crate::ops::sequence::takes_composites;
 use crate::ops::{self, NodeCx};
-use crate::options::{DimBinding, Options};
+use crate::options::{DimBinding, Options, describes};
 use crate::types::{DType, Dim, Range, Symbol, TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,7 @@ pub fn build(raw: &RawGraph, options: &Options, diagnostics: &mut Diagnostics) -
     for input in &raw.inputs {
         builder.input(input);
     }
+    builder.replaceable(raw);
     builder.nodes(raw);
     builder.check_options(raw);
     for output in &raw.outputs {
@@ -165,9 +166,35 @@ impl Builder<'_> {
         }
     }
 
+    /// Makes inputs of the initializers that may be replaced at run time.
+    fn replaceable(&mut self, raw: &RawGraph) {
+        for pattern in &self.options.overridable {
+            for (name, tensor) in raw.initializers.iter().filter(|(name, _)| describes(pattern, name)) {
+                if !self.values.contains_key(name) {
+                    let value = self.graph.add_input(name, tensor.ty());
+                    self.values.insert(name.clone(), value);
+                    self.graph.defaults.push(tensor.clone());
+                }
+            }
+            if !raw.initializers.iter().any(|(name, _)| describes(pattern, name)) {
+                let message = format!("no initializer has a name like \"{pattern}\"");
+                self.diagnostics.report(
+                    Diagnostic::new(Code::BadOption, message)
+                        .about("overridable", pattern)
+                        .help("`ingrain inspect` lists the initializers; `*` stands for any text"),
+                );
+            }
+        }
+    }
+
     /// The constants and nodes of a graph.
     fn nodes(&mut self, raw: &RawGraph) {
         for (name, tensor) in &raw.initializers {
+            if self.graph.defaults.iter().any(|replaceable| replaceable.is(tensor))
+                && self.values.contains_key(name)
+            {
+                continue;
+            }
             let value = self.graph.add_const(tensor.clone());
             self.graph.set_name(value, name);
             self.values.insert(name.clone(), value);

@@ -118,6 +118,8 @@ pub struct Graph {
     pub symbols: Symbols,
     /// What the symbols must fulfil, beside their ranges.
     pub requirements: Vec<Requirement>,
+    /// Constants that the caller may replace: the last inputs, and what they are unless replaced.
+    pub defaults: Vec<Tensor>,
     composites: BTreeMap<Value, Composite>,
 }
 

@@ -24,6 +24,7 @@ pub fn lower(
     let mut program = Program {
         symbols: graph.symbols.clone(),
         requirements: graph.requirements.clone(),
+        defaults: graph.defaults.clone(),
         ..Program::default()
     };
     let mut views: Vec<Option<View>> = vec![None; graph.value_count()];

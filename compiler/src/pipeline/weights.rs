@@ -94,6 +94,22 @@ pub(super) fn describe(
             weight.names.push(buffer.name.clone());
         }
     }
+    let replaceable = program.inputs.iter().skip(program.inputs.len() - program.defaults.len());
+    for ((tensor, place), port) in program.defaults.iter().zip(&plan.defaults).zip(replaceable) {
+        let reads = |step: &&Step| step.touches().iter().any(|(buffer, _)| *buffer == port.buffer);
+        let reader =
+            |step: &Step| step.origins.first().map_or_else(|| step.summary.clone(), |o| o.to_string());
+        stored.entry(place.offset).or_insert_with(|| WeightReport {
+            names: vec![port.name.clone()],
+            dtype: tensor.dtype(),
+            shape: tensor.shape().to_vec(),
+            offset: place.offset,
+            bytes: place.len,
+            layout: "row-major, replaceable".to_owned(),
+            readers: program.steps.iter().filter(reads).map(reader).collect(),
+            second_form: false,
+        });
+    }
     let mut steps: Vec<&Step> = plan.order.iter().rev().map(|&step| &program.steps[step]).collect();
     while let Some(step) = steps.pop() {
         steps.extend(step.blocks().into_iter().flat_map(|block| &block.steps));

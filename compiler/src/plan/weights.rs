@@ -39,6 +39,11 @@ impl Writer {
                 }
             }
         }
+        for tensor in &program.defaults {
+            let constant = ConstData { tensor: tensor.clone(), packing: Packing::Plain };
+            let place = self.store(&constant).map_err(|why| Diagnostic::new(Code::Internal, why))?;
+            plan.defaults.push(place);
+        }
         let mut places: Vec<(u64, u64)> = plan
             .rooms
             .iter()
@@ -46,6 +51,7 @@ impl Writer {
                 Room::Blob(b) => Some((b.offset, b.len)),
                 _ => None,
             })
+            .chain(plan.defaults.iter().map(|b| (b.offset, b.len)))
             .collect();
         places.sort_unstable();
         places.dedup();

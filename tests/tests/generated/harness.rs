@@ -137,7 +137,11 @@ fn write<T: Raw>(name: &str, data: &[T]) {
 /// The text of the generated module of a program, without its faces.
 pub(crate) fn functions(program: &Program) -> String {
     let (plans, _) = plan(&[program]).unwrap();
-    let emitted = emit(program, &plans[0], &About { file: "test.onnx", opset: 21, weights_in_file: false });
+    let emitted = emit(
+        program,
+        &plans[0],
+        &About { file: "test.onnx", opset: 21, weights_in_file: false, variants: None },
+    );
     let file: syn::File = syn::parse2(emitted.items).unwrap();
     let private = file.items.into_iter().filter(|item| matches!(item, syn::Item::Fn(_))).collect();
     prettyplease::unparse(&syn::File { shebang: None, attrs: Vec::new(), items: private })
@@ -155,7 +159,11 @@ pub(crate) fn check(cases: &[Case]) {
     let mut modules = Vec::new();
     for (case, plan) in cases.iter().zip(&plans) {
         let name = case.name;
-        let emitted = emit(&case.program, plan, &About { file: name, opset: 21, weights_in_file: false });
+        let emitted = emit(
+            &case.program,
+            plan,
+            &About { file: name, opset: 21, weights_in_file: false, variants: None },
+        );
         let mut lets = String::new();
         let mut fields = String::new();
         for (port, tensor) in emitted.inputs.iter().zip(&case.inputs) {

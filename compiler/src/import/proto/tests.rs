@@ -27,7 +27,13 @@ fn survive(bytes: Bytes) {
             Err(format!("no {location} here"))
         }
     }
-    let source = ModelSource { name: "m".into(), file: "m".into(), bytes, external: Arc::new(Nothing) };
+    let source = ModelSource {
+        name: "m".into(),
+        file: "m".into(),
+        bytes,
+        external: Arc::new(Nothing),
+        variants: Vec::new(),
+    };
     let mut diagnostics = Diagnostics::new("m");
     if raw::read(&source, &mut diagnostics).is_err() {
         assert!(!diagnostics.is_empty());

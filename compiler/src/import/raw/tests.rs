@@ -20,7 +20,13 @@ fn resolve_model(model: ModelProto) -> (Option<RawModel>, Vec<String>) {
         }
     }
     let external = Arc::new(Nothing);
-    let source = ModelSource { name: "m".into(), file: "m".into(), bytes: Bytes::new(), external };
+    let source = ModelSource {
+        name: "m".into(),
+        file: "m".into(),
+        bytes: Bytes::new(),
+        external,
+        variants: Vec::new(),
+    };
     let mut diagnostics = Diagnostics::new("m");
     let model = resolve(model, &source, &mut diagnostics).ok();
     let messages = diagnostics.iter().map(|d| match &d.origin {
