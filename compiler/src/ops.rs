@@ -87,6 +87,7 @@ static ROOMS: &[&[OpDef]] = &[
     signal::ROOM,
     contrib::activation::ROOM,
     contrib::norm::ROOM,
+    contrib::gates::ROOM,
     contrib::product::ROOM,
     contrib::bits::ROOM,
     contrib::position::ROOM,

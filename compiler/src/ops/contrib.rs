@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod bits;
+pub mod gates;
 pub mod norm;
 pub mod position;
 pub mod product;

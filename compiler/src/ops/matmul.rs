@@ -150,6 +150,8 @@ pub(super) fn gemm(cx: &mut NodeCx<'_>) -> Result<Value, Diagnostic> {
     let alpha = cx.attributes.float_or("alpha", 1.0)?;
     let beta = cx.attributes.float_or("beta", 1.0)?;
     let transposed = cx.attributes.bool_or("transB", false)?;
+    // Before operator set 7 this said what is the rule since.
+    let _ = cx.attributes.int("broadcast")?;
     if cx.rank(a) != 2 || cx.rank(b) != 2 {
         return Err(Diagnostic::new(Code::BadInput, "Gemm multiplies matrices: tensors of two axes"));
     }

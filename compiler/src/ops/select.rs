@@ -3,6 +3,7 @@
 //! Positions that are known at compile time become slices where a slice can say them. Those of the run are checked by
 //! the kernels: one outside its axis is an error of the run, never a panic.
 
+mod cache;
 mod chosen;
 mod found;
 pub mod gather;
@@ -30,6 +31,13 @@ pub static ROOM: &[OpDef] = &[
         since: &[1, 11, 13],
         doc: "The slices of an axis at the given positions.",
         build: gather::build,
+    },
+    OpDef {
+        name: "TensorScatter",
+        domain: "",
+        since: &[24],
+        doc: "A cache with new elements from each entry's position on.",
+        build: cache::build,
     },
     OpDef {
         name: "GatherElements",

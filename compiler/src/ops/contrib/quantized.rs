@@ -75,7 +75,10 @@ fn real(cx: &mut NodeCx<'_>, name: &str, opset: i64, count: usize) -> Built {
         let x = &mut inputs[0];
         let rank = cx.rank(*x);
         if rank < 3 {
-            return Err(Diagnostic::new(Code::BadInput, format!("{} has no channels after pixels", cx.ty(*x))));
+            return Err(Diagnostic::new(
+                Code::BadInput,
+                format!("{} has no channels after pixels", cx.ty(*x)),
+            ));
         }
         let perm: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
         *x = cx.transpose(*x, &perm)?;

@@ -144,6 +144,40 @@ fn bits() {
     .assert_eq(&values(&cases));
 }
 
+/// The groups 3, 4 and 1, 7 have the mean squares 12.5 and 25; the gate is open where it is large.
+#[test]
+fn gates() {
+    let x = "float[1,4] x = {3, 4, 1, 7}, float[2] scale = {1, 10}, float[1,4] open = {100, 100, 100, -100},
+             float[1,1] half = {0.5}, float two = {2}, float[4] bias = {97, 96, -200, 0}, float[4] minus = {-1, -1, -1, -1},
+             float[1,4] zero = {0, 0, 0, 0}";
+    let cases = [
+        (x, "r = com.microsoft.GatedRMSNorm <epsilon = 0.0, activation = \"sigmoid\"> (x, scale, open)"),
+        (x, "r = com.microsoft.GatedRMSNorm <epsilon = 0.0> (x, scale, open)"),
+        (x, "r = com.microsoft.GatedAdd(x, open, half)"),
+        (x, "r = com.microsoft.ScaledSiLU(open, two)"),
+        (x, "r = com.microsoft.ScaledSiLU <alpha = 0.5> (open)"),
+        (x, "r = com.microsoft.LinearAttentionGate(x, bias, minus)"),
+        (x, "a, r = com.microsoft.LinearAttentionGate(x, bias, minus, zero)"),
+    ];
+    expect![[r#"
+        r = com.microsoft.GatedRMSNorm <epsilon = 0.0, activation = "sigmoid"> (x, scale, open)
+            f32[1,4] {0.848528, 11.3137, 0.2, 5.29691e-43}
+        r = com.microsoft.GatedRMSNorm <epsilon = 0.0> (x, scale, open)
+            f32[1,4] {84.8528, 1131.37, 20.0, -5.29691e-41}
+        r = com.microsoft.GatedAdd(x, open, half)
+            f32[1,4] {53.0, 54.0, 51.0, -43.0}
+        r = com.microsoft.ScaledSiLU(open, two)
+            f32[1,4] {200.0, 200.0, 200.0, -0.0}
+        r = com.microsoft.ScaledSiLU <alpha = 0.5> (open)
+            f32[1,4] {50.0, 50.0, 50.0, -9.64375e-21}
+        r = com.microsoft.LinearAttentionGate(x, bias, minus)
+            f32[1,4] {-100.0, -100.0, -0.0, -7.00091}
+        a, r = com.microsoft.LinearAttentionGate(x, bias, minus, zero)
+            f32[1,4] {0.5, 0.5, 0.5, 0.5}
+    "#]]
+    .assert_eq(&values(&cases));
+}
+
 /// Four buckets one way: distances 0 and 1, then 2 and from 3 on; with eight both ways, four more for keys ahead.
 #[test]
 fn relative_positions() {

@@ -19,7 +19,8 @@ fn deformable() {
         a: f32[1,1,1,2] {21.0, 42.0}
         b: f32[1,1,1,2] {21.5, 2.0}
         c: f32[1,1,1,2] {121.0, 180.0}
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 /// The state stands before the input, and the last of both is the next state.
@@ -69,5 +70,6 @@ fn what_does_not_fit_is_refused() {
            = input 0: "x" f32[1,2,5]
            = input 1: "w" f32[2,2,3]
            = opset 27
-    "#]].assert_eq(&errors);
+    "#]]
+    .assert_eq(&errors);
 }

@@ -265,3 +265,21 @@ fn what_data_decides_is_planned_at_its_largest() {
         sort::top_k(true, 2, n, 1, v_1, x: b0+0, values: mut b2+0, indices: mut b3+0, scratch: mut b4+0)  // TopK: f32[2,n] -> f32[2,v_1], i64[2,v_1]
     "#]].assert_eq(&text);
 }
+
+#[test]
+fn caches() {
+    let text = outputs_of(
+        "<ir_version: 10, opset_import: [\"\" : 24]> g () => (float[] a, float[] b, float[] c)
+           <float[2,3,1] past = {1, 2, 3, 4, 5, 6}, float[2,2,1] new = {10, 20, 30, 40}, int64[2] at = {0, 1}, int64[2] end = {2, 0}> {
+            a = TensorScatter(past, new)
+            b = TensorScatter(past, new, at)
+            c = TensorScatter <mode = \"circular\", axis = 1> (past, new, end)
+        }",
+    );
+    expect![[r#"
+        a: f32[2,3,1] {10.0, 20.0, 3.0, 30.0, 40.0, 6.0}
+        b: f32[2,3,1] {10.0, 20.0, 3.0, 4.0, 30.0, 40.0}
+        c: f32[2,3,1] {20.0, 2.0, 10.0, 30.0, 40.0, 6.0}
+    "#]]
+    .assert_eq(&text);
+}
