@@ -4,11 +4,13 @@
 //! %1 = Map [index0] over [n]()
 //! %2 = Gather { axis: 0 }(%0, %1)      becomes    %2 = Slice[0..n](%0)
 //! ```
-//! Exporters read tables of positions and masks so. Where it is not known that all positions are there, the program checks
+//! Exporters read tables of positions and masks so; the latter as matrices that were made flat, at `row * columns + column`.
+//! Where it is not known that all positions are there, the program checks
 //! it before its first step.
 
+use super::axes::groups;
 use crate::diag::Diagnostic;
-use crate::expr::ExprKind;
+use crate::expr::{Binary, ExprId, ExprKind};
 use crate::ir::{Def, Graph, NodeData, Rebuild, Requirement, Value};
 use crate::ops::map::Map;
 use crate::ops::movement::{Broadcast, Concat, Reshape, Slice, SliceAxis, Transpose};
@@ -31,7 +33,11 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
             (_, Some(gather)) if gather.batch_axes == 0 => along_axes(graph, node),
             _ => None,
         };
-        match plain.filter(|_| node.epilogue.is_none()) {
+        // Negative positions count from the end.
+        let forward = |p: &Plain| {
+            p.ranges.iter().all(|r| r.start.range(&graph.symbols).is_some_and(|range| range.lo >= 0))
+        };
+        match plain.filter(|p| node.epilogue.is_none() && forward(p)) {
             Some(plain) => plain.build(graph, &mut rebuild, node)?,
             None => rebuild.copy(node)?,
         }
@@ -39,67 +45,147 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
     rebuild.finish()
 }
 
-/// Integers that count along one axis of a tensor: `start + index[axis]`; just `start` without an axis.
-#[derive(Clone, Debug, PartialEq)]
+/// Integers that count along axes of a tensor: `start + Σ index[axis] * stride`.
+#[derive(Clone, Debug)]
 struct Count {
+    terms: Vec<Term>,
+    start: Dim,
+}
+
+#[derive(Clone, Debug)]
+struct Term {
+    axis: usize,
+    stride: Dim,
+    extent: Dim,
+}
+
+/// Integers that count one by one along an axis, or one integer.
+#[derive(Clone, Debug)]
+struct Range {
     axis: Option<usize>,
     start: Dim,
     extent: Dim,
 }
 
-/// A gather that reads axis `first + i` of its table at `counts[i]`.
+impl Count {
+    fn one(start: Dim) -> Count {
+        Count { terms: Vec::new(), start }
+    }
+
+    fn along(axis: usize, extent: Dim) -> Count {
+        Count { terms: vec![Term { axis, stride: Dim::ONE, extent }], start: Dim::ZERO }
+    }
+
+    fn range(&self) -> Option<Range> {
+        match &self.terms[..] {
+            [] => Some(Range { axis: None, start: self.start.clone(), extent: Dim::ONE }),
+            [term] if term.stride.is(1) => {
+                Some(Range { axis: Some(term.axis), start: self.start.clone(), extent: term.extent.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    fn plus(mut self, other: Count) -> Count {
+        self.start = &self.start + &other.start;
+        for term in other.terms {
+            match self.terms.iter_mut().find(|t| t.axis == term.axis) {
+                Some(own) => own.stride = &own.stride + &term.stride,
+                None => self.terms.push(term),
+            }
+        }
+        self
+    }
+
+    fn times(mut self, factor: &Dim) -> Count {
+        self.start = &self.start * factor;
+        self.terms.iter_mut().for_each(|t| t.stride = &t.stride * factor);
+        self
+    }
+
+    /// With each axis replaced; `None` if one has no place.
+    fn moved(mut self, place: impl Fn(usize) -> Option<usize>) -> Option<Count> {
+        for term in &mut self.terms {
+            term.axis = place(term.axis)?;
+        }
+        Some(self)
+    }
+}
+
+/// A gather that reads axis `first + i` of a table at `ranges[i]`.
 struct Plain {
+    table: Value,
     first: usize,
-    counts: Vec<Count>,
+    ranges: Vec<Range>,
     /// Axes of the positions, which take the place of those of the table.
     axes: usize,
 }
 
 fn along_axis(graph: &Graph, node: &NodeData, gather: &Gather) -> Option<Plain> {
     let count = count(graph, node.inputs[1])?;
-    Some(Plain { first: gather.axis, counts: vec![count], axes: graph.ty(node.inputs[1]).rank() })
+    let axes = graph.ty(node.inputs[1]).rank();
+    if let Some(range) = count.range() {
+        return Some(Plain { table: node.inputs[0], first: gather.axis, ranges: vec![range], axes });
+    }
+    // A matrix that was made flat, at positions that count along its axes.
+    let flat = graph.producer(node.inputs[0]).filter(|n| n.is::<Reshape>().is_some() && gather.axis == 0)?;
+    let shape = &graph.ty(flat.inputs[0]).shape;
+    let merged = groups(&graph.ty(node.inputs[0]).shape, shape)?.first()?.clone();
+    if !count.start.is(0) || merged.start != 0 {
+        return None;
+    }
+    let mut ranges = vec![Range { axis: None, start: Dim::ZERO, extent: Dim::ONE }; merged.len()];
+    for term in &count.terms {
+        let at = merged.clone().find(|&a| Dim::product(&shape[a + 1..merged.end]) == term.stride)?;
+        if ranges[at].axis.is_some() {
+            return None;
+        }
+        ranges[at] = Range { axis: Some(term.axis), start: Dim::ZERO, extent: term.extent.clone() };
+    }
+    Some(Plain { table: flat.inputs[0], first: 0, ranges, axes })
 }
 
 fn along_axes(graph: &Graph, node: &NodeData) -> Option<Plain> {
     let tuples = node.inputs[1];
     let axes = graph.ty(tuples).rank().checked_sub(1)?;
-    let counts: Vec<Count> = match graph.constant(tuples) {
+    let ranges: Vec<Range> = match graph.constant(tuples) {
         Some(tensor) => {
             let length = *tensor.shape().last()?;
-            (0..length).map(|c| constant(tensor, c, length)).collect::<Option<_>>()?
+            (0..length).map(|c| constant(tensor, c, length)?.range()).collect::<Option<_>>()?
         }
         None => {
             let joined = graph.producer(tuples)?;
             joined.is::<Concat>().filter(|c| c.axis == axes)?;
             let single = |v: &Value| graph.ty(*v).shape[axes].is(1);
-            joined.inputs.iter().map(|v| count(graph, *v).filter(|_| single(v))).collect::<Option<_>>()?
+            let range = |v: &Value| count(graph, *v).filter(|_| single(v))?.range();
+            joined.inputs.iter().map(range).collect::<Option<_>>()?
         }
     };
-    Some(Plain { first: 0, counts, axes })
+    Some(Plain { table: node.inputs[0], first: 0, ranges, axes })
 }
 
 impl Plain {
     fn build(&self, graph: &Graph, rebuild: &mut Rebuild<'_>, node: &NodeData) -> Result<(), Diagnostic> {
         let output = graph.ty(node.outputs[0]).shape.clone();
-        let mut order: Vec<usize> = (0..self.counts.len()).collect();
-        order.sort_by_key(|&i| self.counts[i].axis);
-        let mut used: Vec<usize> = self.counts.iter().filter_map(|c| c.axis).collect();
+        let mut order: Vec<usize> = (0..self.ranges.len()).collect();
+        order.sort_by_key(|&i| self.ranges[i].axis);
+        let mut used: Vec<usize> = self.ranges.iter().filter_map(|c| c.axis).collect();
         used.sort_unstable();
         used.dedup();
-        if used.len() != self.counts.iter().filter(|c| c.axis.is_some()).count() {
+        if used.len() != self.ranges.iter().filter(|c| c.axis.is_some()).count() {
             // A diagonal: no strides of whole axes say that.
             return rebuild.copy(node);
         }
-        let table = graph.ty(node.inputs[0]).shape.clone();
+        let table = graph.ty(self.table).shape.clone();
         let mut axes: Vec<SliceAxis> = table.iter().map(SliceAxis::whole).collect();
-        for (i, count) in self.counts.iter().enumerate() {
+        for (i, range) in self.ranges.iter().enumerate() {
             let axis = self.first + i;
-            let end = &count.start + &count.extent;
+            let end = &range.start + &range.extent;
             require(rebuild, &end, &table[axis], node);
-            axes[axis] = SliceAxis { start: count.start.clone(), step: 1, extent: count.extent.clone() };
+            axes[axis] = SliceAxis { start: range.start.clone(), step: 1, extent: range.extent.clone() };
         }
         let whole = axes.iter().zip(&table).all(|(a, n)| a.is_whole(n));
-        let mut value = rebuild.get(node.inputs[0]);
+        let mut value = rebuild.get(self.table);
         if !whole {
             value = rebuild.add(Rc::new(Slice { axes }), vec![value], None, &node.origins)?[0];
         }
@@ -154,30 +240,39 @@ fn count(graph: &Graph, value: Value) -> Option<Count> {
     if let Def::Const(tensor) = &data.def {
         return constant(tensor, 0, 1);
     }
+    if let Some([only]) = data.content.as_deref() {
+        return Some(Count::one(only.clone()));
+    }
     let node = graph.producer(value).filter(|n| n.epilogue.is_none())?;
     if let Some(map) = node.is::<Map>() {
         return of_map(graph, node, map);
     }
-    let inner = count(graph, *node.inputs.first()?)?;
+    let moves = node.is::<Reshape>().is_some() || node.is::<Broadcast>().is_some();
+    if !moves && node.is::<Transpose>().is_none() && node.is::<Slice>().is_none() {
+        return None;
+    }
+    let inner = count(graph, node.inputs[0])?;
     let before = &graph.ty(node.inputs[0]).shape;
-    let Some(axis) = inner.axis else {
-        return (node.is::<Reshape>().is_some() || node.is::<Broadcast>().is_some()).then_some(inner);
-    };
     if node.is::<Reshape>().is_some() {
-        return Some(Count { axis: Some(same_axis(before, shape, axis)?), ..inner });
+        return inner.moved(|axis| same_axis(before, shape, axis));
     }
     if node.is::<Broadcast>().is_some() {
-        return Some(Count { axis: Some(axis + shape.len() - before.len()), ..inner });
+        return inner.moved(|axis| Some(axis + shape.len() - before.len()));
     }
     if let Some(transpose) = node.is::<Transpose>() {
-        return Some(Count { axis: transpose.perm.iter().position(|&p| p == axis), ..inner });
+        return inner.moved(|axis| transpose.perm.iter().position(|&p| p == axis));
     }
-    let part = &node.is::<Slice>()?.axes[axis];
-    (part.step == 1).then(|| Count {
-        axis: Some(axis),
-        start: &inner.start + &part.start,
-        extent: part.extent.clone(),
-    })
+    let slice = node.is::<Slice>()?;
+    let mut part = inner;
+    for term in &mut part.terms {
+        let axis = &slice.axes[term.axis];
+        if axis.step != 1 {
+            return None;
+        }
+        part.start = &part.start + &(&axis.start * &term.stride);
+        term.extent = axis.extent.clone();
+    }
+    Some(part)
 }
 
 /// The axis of a reshaped tensor that an axis became, if all axes of more than one element stay.
@@ -188,22 +283,37 @@ fn same_axis(before: &Shape, after: &Shape, axis: usize) -> Option<usize> {
     from.iter().position(|&a| a == axis).filter(|_| same).map(|at| to[at])
 }
 
-/// A map that gives positions, converted between integers at most; or that converts something that counts.
+/// A map that is a sum of positions, of what its inputs count and of numbers, and of products with numbers.
 fn of_map(graph: &Graph, node: &NodeData, map: &Map) -> Option<Count> {
-    let mut at = map.expr.output();
-    while let ExprKind::Cast(of) = map.expr.node(at).kind {
-        if !map.expr.node(at).dtype.is_int() {
-            return None;
-        }
-        at = of;
+    if map.reduced || map.expr.has_reductions() {
+        return None;
     }
-    match map.expr.node(at).kind {
-        ExprKind::Index(axis) => {
-            Some(Count { axis: Some(axis), start: Dim::ZERO, extent: map.space[axis].clone() })
-        }
-        ExprKind::Input(i) if graph.ty(node.inputs[i]).shape == map.space => count(graph, node.inputs[i]),
-        _ => None,
+    let mut counts: Vec<Option<Count>> = Vec::with_capacity(map.expr.len());
+    for (_, part) in map.expr.nodes() {
+        let at = |id: ExprId| counts[id.0 as usize].clone();
+        let count = match part.kind {
+            _ if !part.dtype.is_int() => None,
+            ExprKind::Index(axis) if map.space[axis].is(1) => Some(Count::one(Dim::ZERO)),
+            ExprKind::Index(axis) => Some(Count::along(axis, map.space[axis].clone())),
+            ExprKind::Const(value) => Some(Count::one(Dim::from(value.as_i64()))),
+            ExprKind::Input(i) => {
+                let missing = map.space.len() - graph.ty(node.inputs[i]).rank();
+                count(graph, node.inputs[i]).and_then(|c| c.moved(|axis| Some(axis + missing)))
+            }
+            ExprKind::Cast(of) => at(of),
+            ExprKind::Binary(Binary::Add, a, b) => at(a).zip(at(b)).map(|(a, b)| a.plus(b)),
+            ExprKind::Binary(Binary::Mul, a, b) => {
+                at(a).zip(at(b)).and_then(|(a, b)| match (a.terms.is_empty(), b.terms.is_empty()) {
+                    (_, true) => Some(a.times(&b.start)),
+                    (true, _) => Some(b.times(&a.start)),
+                    _ => None,
+                })
+            }
+            _ => None,
+        };
+        counts.push(count);
     }
+    counts.swap_remove(map.expr.output().0 as usize)
 }
 
 /// What element `c` of each `length` of a constant counts.
@@ -222,18 +332,24 @@ fn constant(tensor: &Tensor, c: usize, length: usize) -> Option<Count> {
     }
     let value = |i: usize| tensor.get(i * length + c).as_i64();
     let start = value(0);
+    // The axes along which it counts, by how much, and the distance between their elements.
+    let mut steps = Vec::new();
     let mut inner = 1;
-    for axis in (0..shape.len()).rev() {
-        let extent = shape[axis];
-        if extent > 1 && (0..elements).all(|i| value(i) == start + (i / inner % extent) as i64) {
-            return (start >= 0).then(|| Count {
-                axis: Some(axis),
-                start: Dim::from(start),
-                extent: Dim::from(extent),
-            });
-        }
-        inner *= extent;
+    for axis in (0..shape.len()).rev().filter(|&a| shape[a] > 1) {
+        steps.push((axis, value(inner).wrapping_sub(start), inner));
+        inner *= shape[axis];
     }
-    let same = start >= 0 && (0..elements).all(|i| value(i) == start);
-    same.then(|| Count { axis: None, start: Dim::from(start), extent: Dim::ONE })
+    let at = |i: usize| {
+        steps.iter().map(|(axis, step, inner)| (i / inner % shape[*axis]) as i64 * step).sum::<i64>()
+    };
+    let counts = start >= 0
+        && steps.iter().all(|(_, step, _)| (0..i64::from(i32::MAX)).contains(step))
+        && (0..elements).all(|i| value(i) == start.wrapping_add(at(i)));
+    let along = |&(axis, step, _): &(usize, i64, usize)| {
+        Count::along(axis, Dim::from(shape[axis])).times(&Dim::from(step))
+    };
+    counts.then(|| {
+        let moving = steps.iter().filter(|(_, step, _)| *step > 0);
+        moving.map(along).fold(Count::one(Dim::from(start)), Count::plus)
+    })
 }

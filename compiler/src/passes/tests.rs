@@ -386,6 +386,23 @@ fn gathers_in_order_are_slices() {
         }"#,
     );
     assert!(after.nodes().all(|(_, n)| !n.op.name().starts_with("Gather")), "{after}");
+    // A matrix that was made flat.
+    let after = check_meaning(
+        r#"<ir_version: 8, opset_import: ["" : 17]>
+        flat (float[2,4] m) => (float[2,1,3] z)
+            <int64 zero = {0}, int64 one = {1}, int64 two = {2}, int64 three = {3}, int64[3] last = {2, 1, 1}, int64 columns = {4},
+             int64[2] flat = {8, 1}, int64[3] whole = {2, 1, 3}> {
+            f = Reshape(m, flat)
+            a = Range(zero, two, one)
+            b = Range(zero, three, one)
+            c = Reshape(a, last)
+            d = Mul(c, columns)
+            i = Add(d, b)
+            g = Gather(f, i)
+            z = Reshape(g, whole)
+        }"#,
+    );
+    assert!(after.nodes().all(|(_, n)| !n.op.name().starts_with("Gather")), "{after}");
     // Diagonals and positions that stand still or go backwards are not slices.
     let after = check_meaning(
         r#"<ir_version: 8, opset_import: ["" : 17]>
