@@ -12,6 +12,8 @@ use crate::diag::Diagnostic;
 use crate::expr::ExprBuilder;
 use crate::ir::{Graph, NodeData, Rebuild, Value};
 use crate::ops::map::Map;
+use crate::ops::matmul::MatMul;
+use crate::ops::movement::Transpose;
 use crate::types::Tensor;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -22,6 +24,9 @@ const GROWTH_BYTES: usize = 1 << 10;
 /// One part in this many of a model's constants is what folding may add to them.
 const GROWTH_PART: usize = 128;
 
+/// Elements of a matrix from which on transposing it at compile time is not worth the memory.
+const LARGE_TRANSPOSE: usize = 1 << 20;
+
 /// Operands of more bytes than this are not read for a small result: that would take long and save little.
 const LARGE_OPERAND: usize = 16 << 20;
 
@@ -31,10 +36,17 @@ const LARGE_OPERAND: usize = 16 << 20;
 /// Never for a graph that holds together.
 pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
     let uses = graph.use_counts();
+    let products = read_by_products(graph);
     let mut rebuild = Rebuild::new(graph);
     let mut budget = GROWTH_BYTES + graph.constant_bytes() / GROWTH_PART;
     for (_, node) in graph.nodes() {
-        if let Some(results) = folded(graph, &mut rebuild, node, &uses, &mut budget) {
+        let free = node.is::<Transpose>().is_some()
+            && products[node.outputs[0].0 as usize]
+            && graph.ty(node.outputs[0]).elements().as_usize().is_none_or(|n| n > LARGE_TRANSPOSE);
+        if free {
+            // A product takes its weights in either orientation: a large matrix is neither moved nor copied.
+            rebuild.copy(node)?;
+        } else if let Some(results) = folded(graph, &mut rebuild, node, &uses, &mut budget) {
             for (&old, tensor) in node.outputs.iter().zip(results) {
                 let value = rebuild.new.add_const(tensor);
                 rebuild.set(old, value);
@@ -44,6 +56,16 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
         }
     }
     rebuild.finish()
+}
+
+/// The values that products and nothing else read.
+fn read_by_products(graph: &Graph) -> Vec<bool> {
+    let mut only = vec![true; graph.value_count()];
+    for (_, node) in graph.nodes().filter(|(_, node)| node.is::<MatMul>().is_none()) {
+        node.reads().for_each(|value| only[value.0 as usize] = false);
+    }
+    graph.outputs.iter().for_each(|(_, value)| only[value.0 as usize] = false);
+    only
 }
 
 /// The results of a node whose inputs are constants, if they are worth having.
