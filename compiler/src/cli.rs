@@ -115,6 +115,7 @@ impl ChoiceArgs {
             weights: self.weights,
             overridable: self.overridable.clone(),
             dump_after: dump_after.to_vec(),
+            ..Options::default()
         }
     }
 

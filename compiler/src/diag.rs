@@ -72,6 +72,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The dimension that has no bound, if that is the problem.
     pub unbound: Option<String>,
+    /// The inputs of the model whose values would have to be known at compile time, if that is the problem.
+    pub open: Vec<String>,
 }
 
 impl Diagnostic {
@@ -86,6 +88,7 @@ impl Diagnostic {
             notes: Vec::new(),
             help: None,
             unbound: None,
+            open: Vec::new(),
         }
     }
 

@@ -289,6 +289,8 @@ pub struct Program {
     pub symbols: Symbols,
     /// What the symbols must fulfil, beside their ranges.
     pub requirements: Vec<Requirement>,
+    /// Inputs, by name, that must have this value.
+    pub pinned: Vec<(String, Tensor)>,
     /// Buffers.
     pub buffers: Vec<Buffer>,
     /// Inputs in order.

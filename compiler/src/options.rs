@@ -1,6 +1,7 @@
 //! What the compiler is asked to do: the model's bytes, where its external data comes from, and the user's choices.
 
 use crate::mapped::map_file;
+use crate::types::Tensor;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -129,6 +130,9 @@ pub enum WeightsIn {
 pub struct Options {
     /// Values or bounds of symbolic dimensions by name. Unnamed input dimensions are called `INPUT_AXIS`, as in `x_0`.
     pub dims: BTreeMap<String, DimBinding>,
+    /// Inputs whose value is known at compile time, by name: shapes, axes and counts that the program is specialised for.
+    /// They stay inputs; a run with another value is refused.
+    pub values: BTreeMap<String, Tensor>,
     /// What matters where size and speed are at odds.
     pub optimize: Optimize,
     /// How weights come into the program. One model of a bundle that asks for a file decides for all.
@@ -147,6 +151,13 @@ impl Options {
     #[must_use]
     pub fn dim(mut self, name: impl Into<String>, binding: impl Into<DimBinding>) -> Options {
         self.dims.insert(name.into(), binding.into());
+        self
+    }
+
+    /// Compiles for one value of the input `name`: axes, a shape, a count. A run with another value is refused.
+    #[must_use]
+    pub fn value(mut self, name: impl Into<String>, value: Tensor) -> Options {
+        self.values.insert(name.into(), value);
         self
     }
 

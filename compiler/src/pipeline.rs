@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;
 mod variants;
 mod weights;
 

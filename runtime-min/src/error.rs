@@ -51,6 +51,11 @@ pub enum Error {
         /// The size it would have.
         got: usize,
     },
+    /// An input does not have the value that the model was compiled for.
+    Value {
+        /// The input.
+        what: &'static str,
+    },
     /// A size that depends on data is not one that the model was compiled for.
     Size {
         /// The ONNX node that needs it.
@@ -84,6 +89,15 @@ pub const fn check_dim(what: &'static str, got: usize, min: usize, max: usize) -
     if min <= got && got <= max { Ok(()) } else { Err(Error::Dim { what, min, max, got }) }
 }
 
+/// Checks that an input has the value that the model was compiled for.
+///
+/// # Errors
+/// [`Error::Value`] if it has not.
+#[inline]
+pub const fn check_value(what: &'static str, same: bool) -> Result<(), Error> {
+    if same { Ok(()) } else { Err(Error::Value { what }) }
+}
+
 /// Checks that `got` places are not more than the `max` that are planned.
 ///
 /// # Errors
@@ -108,6 +122,7 @@ impl fmt::Display for Error {
             Error::Capacity { node, max, got } => {
                 write!(f, "{node}: the result needs {got} places, {max} are planned")
             }
+            Error::Value { what } => write!(f, "{what} is not the value that the model was compiled for"),
             Error::Size { node, min, max, got } => {
                 write!(f, "{node}: a size is {got}, expected {min} to {max}")
             }

@@ -33,7 +33,7 @@ pub use arena::{Arena, LINE_BYTES, Memory};
 pub use blob::{Aligned, Blob};
 pub use bools::{as_bools, bool_array, bool_tensor, from_bools};
 pub use element::Element;
-pub use error::{Error, check_capacity, check_dim, check_size};
+pub use error::{Error, check_capacity, check_dim, check_size, check_value};
 #[cfg(feature = "file")]
 pub use file::{FileBlob, WeightsError};
 pub use slot::Slot;

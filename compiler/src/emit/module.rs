@@ -12,7 +12,7 @@ use super::{Cx, Emitted};
 use crate::lir::{BufferId, Class, Place, Port, Step};
 use crate::plan::{LINE_BYTES, Room};
 use crate::report::{self, StepReport};
-use crate::types::{DType, Dim, Symbol, TensorType};
+use crate::types::{DType, Dim, Symbol, Tensor, TensorType};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 use std::cell::RefCell;
@@ -60,6 +60,13 @@ fn ports(cx: &Cx<'_>, ports: &[Port]) -> Vec<report::Port> {
             fixed: port.shape.iter().map(Dim::as_usize).collect(),
         })
         .collect()
+}
+
+/// The check that an input has the value that the program is compiled for.
+fn pinned(port: &report::Port, tensor: &Tensor) -> TokenStream {
+    let (name, what) = (ident(&port.field), format!("input `{}`", plain(&port.name)));
+    let elements = tensor.scalars().map(|s| super::scalar::constant(s, false).tokens);
+    quote!(::ingrain::check_value(#what, *inputs.#name == [#(#elements),*])?;)
 }
 
 /// For each buffer the name of the first node that touches it.
@@ -434,6 +441,9 @@ impl Writer<'_> {
             }
         }
         let (state, same) = (self.state.lets(), self.state.checks());
+        for (name, tensor) in &self.cx.program.pinned {
+            rest.extend(self.inputs.iter().find(|port| port.name == *name).map(|port| pinned(port, tensor)));
+        }
         (quote!(#(#checks)* #state #(#lets)* #same #(#rest)*), known)
     }
 

@@ -203,42 +203,69 @@ fn prepare(case: &Case, limit: Duration) -> Prepared {
         return Err(fail(Reason::BadCase, "there is no test_data_set_* folder".to_owned()));
     }
     let (mut values, mut largest) = (Vec::new(), Largest::default());
+    let mut inputs = Vec::new();
     for folder in &case.sets {
         let set = dataset::load(folder, &interface, Parts::Inputs)
             .map_err(|p| fail(reason_of(&p), p.to_string()))?;
         values.push(bind::symbol_values(&interface, &set).map_err(|e| fail(Reason::BadCase, e))?);
+        inputs.push(set.inputs.clone());
         largest.add(folder, &interface, set);
     }
     let bindings = bind::bindings(&values, &case.dims);
-    let compile = |dims: &Dims| {
-        let mut options = Options { dims: dims.clone(), ..Options::default() };
-        loop {
-            let result = guard::compile_file(&case.model, &options, limit);
-            let Err(Refusal::Diagnosed(diagnostics)) = &result else { return result };
-            let before = options.dims.len();
-            for dim in diagnostics.iter().filter_map(|d| d.unbound.as_ref()) {
-                let most = DimBinding::Range(0, largest.of(dim));
-                options.dims.entry(dim.clone()).or_insert(most);
-            }
-            if options.dims.len() == before {
-                return result;
-            }
-        }
+    let compile = |dims: &Dims, sets: &[usize]| {
+        let inputs: Vec<_> = sets.iter().map(|&i| &inputs[i]).collect();
+        compile_for(case, dims, &inputs, &largest, limit)
     };
-    let together = compile(&bindings.together);
-    let refusal = match together {
-        Ok(compiled) => return Ok(vec![(compiled, (0..case.sets.len()).collect())]),
+    let all: Vec<usize> = (0..case.sets.len()).collect();
+    let refusal = match compile(&bindings.together, &all) {
+        Ok(compiled) => return Ok(vec![(compiled, all)]),
         Err(refusal) => refusal,
     };
-    if bindings.apart.is_empty() {
+    let apart = if bindings.apart.is_empty() && all.len() > 1 {
+        all.iter().map(|&i| (bindings.together.clone(), vec![i])).collect()
+    } else {
+        bindings.apart
+    };
+    if apart.is_empty() {
         return Err(fail(reason_of_refusal(&refusal), detail_of(&refusal)));
     }
     let mut variants = Vec::new();
-    for (dims, sets) in bindings.apart {
-        let compiled = compile(&dims).map_err(|r| fail(reason_of_refusal(&r), detail_of(&r)))?;
+    for (dims, sets) in apart {
+        let compiled = compile(&dims, &sets).map_err(|r| fail(reason_of_refusal(&r), detail_of(&r)))?;
         variants.push((compiled, sets));
     }
     Ok(variants)
+}
+
+/// Compiles for data sets with these inputs. What the compiler must know, it is told from the data: bounds of sizes that
+/// depend on data, and values of inputs that shapes depend on, if all data sets have the same.
+fn compile_for(
+    case: &Case,
+    dims: &Dims,
+    inputs: &[&BTreeMap<String, Tensor>],
+    largest: &Largest,
+    limit: Duration,
+) -> Result<Compiled, Refusal> {
+    let mut options = Options { dims: dims.clone(), ..Options::default() };
+    loop {
+        let result = guard::compile_file(&case.model, &options, limit);
+        let Err(Refusal::Diagnosed(diagnostics)) = &result else { return result };
+        let before = (options.dims.len(), options.values.len());
+        for diagnostic in diagnostics.iter() {
+            if let Some(dim) = &diagnostic.unbound {
+                options.dims.entry(dim.clone()).or_insert(DimBinding::Range(0, largest.of(dim)));
+            }
+            for name in &diagnostic.open {
+                let value = inputs.first().and_then(|set| set.get(name));
+                if let Some(value) = value.filter(|v| inputs.iter().all(|set| set.get(name) == Some(v))) {
+                    options.values.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        if (options.dims.len(), options.values.len()) == before {
+            return result;
+        }
+    }
 }
 
 fn reason_of(problem: &Problem) -> Reason {

@@ -12,7 +12,7 @@ use crate::ir::{Graph, Value};
 use crate::ops::sequence::takes_composites;
 use crate::ops::{self, NodeCx};
 use crate::options::{DimBinding, Options, describes};
-use crate::types::{DType, Dim, Range, Symbol, TensorType};
+use crate::types::{DType, Dim, Range, Symbol, Tensor, TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Builds the graph. What is wrong goes to `diagnostics`; the graph is usable only if nothing was.
@@ -99,6 +99,10 @@ impl Builder<'_> {
         known.extend(self.graph.symbols.keys().map(|s| s.name().to_owned()));
         let list =
             if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", list(&known)) };
+        for name in self.options.values.keys().filter(|n| !raw.inputs.iter().any(|i| i.name == **n)) {
+            let message = format!("the model has no input \"{name}\" that could have a known value");
+            self.diagnostics.report(Diagnostic::new(Code::BadOption, message).about("values", name));
+        }
         for name in strange {
             let message = format!("the model has no symbolic dimension \"{name}\"; {list}");
             self.diagnostics.report(
@@ -110,6 +114,10 @@ impl Builder<'_> {
     }
 
     fn input(&mut self, input: &RawValue) {
+        if let Some(value) = self.options.values.get(&input.name) {
+            self.pinned_input(input, value);
+            return;
+        }
         match self.input_type(input) {
             Ok(ty) => {
                 let value = self.graph.add_input(&input.name, ty);
@@ -119,6 +127,33 @@ impl Builder<'_> {
                 self.diagnostics.report(diagnostic);
             }
         }
+    }
+
+    /// An input that is compiled for one value.
+    fn pinned_input(&mut self, input: &RawValue, tensor: &Tensor) {
+        let stated = match &input.ty {
+            Some(RawType::Tensor { elem, dims }) => DType::from_onnx(*elem).zip(Some(dims.as_ref())),
+            _ => None,
+        };
+        let fits = stated.is_some_and(|(dtype, dims)| {
+            let extent = |(d, &n): (&RawDim, &usize)| match d {
+                RawDim::Known(v) if *v >= 0 => usize::try_from(*v) == Ok(n),
+                _ => true,
+            };
+            let shape = tensor.shape();
+            dtype == tensor.dtype()
+                && !matches!(dtype, DType::F16 | DType::BF16)
+                && dims.is_none_or(|d| d.len() == shape.len() && d.iter().zip(shape).all(extent))
+        });
+        if !fits {
+            let message =
+                format!("the value of type {} does not fit the input \"{}\"", tensor.ty(), input.name);
+            self.diagnostics.report(Diagnostic::new(Code::BadOption, message).about("values", &input.name));
+        }
+        self.graph.pinned.push((input.name.clone(), tensor.clone()));
+        self.graph.add_input(&input.name, tensor.ty());
+        let value = self.graph.add_const(tensor.clone());
+        self.values.insert(input.name.clone(), value);
     }
 
     fn input_type(&mut self, input: &RawValue) -> Result<TensorType, Diagnostic> {

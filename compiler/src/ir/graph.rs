@@ -121,6 +121,8 @@ pub struct Graph {
     /// Constants that the caller may replace: the last inputs, and what they are unless replaced.
     pub defaults: Vec<Tensor>,
     composites: BTreeMap<Value, Composite>,
+    /// Inputs, by name, that must have this value.
+    pub pinned: Vec<(String, Tensor)>,
 }
 
 /// Results of at most this many bytes are computed as soon as a node of constants is added.

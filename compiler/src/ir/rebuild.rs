@@ -30,6 +30,7 @@ impl<'a> Rebuild<'a> {
             Rebuild { old, new: Graph::new(old.symbols.clone()), map: vec![None; old.value_count()] };
         rebuild.new.requirements = old.requirements.clone();
         rebuild.new.defaults = old.defaults.clone();
+        rebuild.new.pinned = old.pinned.clone();
         for (_, &input) in old.inputs.iter().enumerate().filter(|(i, _)| keep(*i)) {
             let data = old.value(input);
             let value = rebuild.new.add_input(data.name.as_deref().unwrap_or_default(), data.ty.clone());

@@ -25,6 +25,7 @@ pub fn lower(
         symbols: graph.symbols.clone(),
         requirements: graph.requirements.clone(),
         defaults: graph.defaults.clone(),
+        pinned: graph.pinned.clone(),
         ..Program::default()
     };
     let mut views: Vec<Option<View>> = vec![None; graph.value_count()];

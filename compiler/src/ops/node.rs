@@ -6,9 +6,13 @@ use crate::diag::{Code, Diagnostic};
 use crate::expr::{ExprBuilder, ExprId};
 use crate::import::attributes::AttributeReader;
 use crate::import::body::Scope;
-use crate::ir::{Graph, Op, Value};
+use crate::ir::{Def, Graph, Op, Value};
 use crate::types::{DType, Dim, Origin, Scalar, Shape, Tensor, TensorType};
+use std::collections::BTreeSet;
 use std::rc::Rc;
+
+/// Inputs of at most this many elements may be compiled for one value.
+const PINNED: i64 = 64;
 
 /// The building of one ONNX node.
 pub struct NodeCx<'a> {
@@ -88,7 +92,7 @@ impl NodeCx<'_> {
     /// If the input is left out or is computed at run time.
     pub fn constant_input(&self, i: usize, what: &str) -> Result<Tensor, Diagnostic> {
         let value = self.input(i)?;
-        self.constant(value).cloned().ok_or_else(|| self.not_constant(what))
+        self.constant(value).cloned().ok_or_else(|| self.not_constant(what, value))
     }
 
     /// The integers of a value that holds dimensions, as expressions of symbols.
@@ -105,7 +109,7 @@ impl NodeCx<'_> {
         match (self.dims(value), self.constant(value)) {
             (Some(dims), _) => Ok(dims),
             (None, Some(tensor)) => Ok(tensor.scalars().map(|s| Dim::from(s.as_i64())).collect()),
-            (None, None) => Err(self.not_constant(what)),
+            (None, None) => Err(self.not_constant(what, value)),
         }
     }
 
@@ -114,23 +118,47 @@ impl NodeCx<'_> {
     /// # Errors
     /// If they are computed at run time.
     pub fn ints_input(&self, i: usize, what: &str) -> Result<Option<Vec<i64>>, Diagnostic> {
-        if self.optional(i).is_none() {
-            return Ok(None);
-        }
+        let Some(value) = self.optional(i) else { return Ok(None) };
         let dims = self.dims_input(i, what)?;
         dims.iter()
             .map(Dim::as_i64)
             .collect::<Option<Vec<_>>>()
             .map(Some)
-            .ok_or_else(|| self.not_constant(what))
+            .ok_or_else(|| self.not_constant(what, value))
     }
 
-    fn not_constant(&self, what: &str) -> Diagnostic {
-        Diagnostic::new(
+    /// The error for a value that is computed at run time. It names the model's inputs that it is computed from.
+    pub fn not_constant(&self, what: &str, value: Value) -> Diagnostic {
+        let mut diagnostic = Diagnostic::new(
             Code::NotConstant,
             format!("`{what}` of {} must be known at compile time", self.origin.op),
-        )
-        .help("make it a constant or fix the symbolic dimensions that it is computed from")
+        );
+        diagnostic.open = self.small_inputs(value);
+        let help = "make it a constant or fix the symbolic dimensions that it is computed from";
+        let help = match diagnostic.open.first() {
+            Some(input) => format!("{help}; or compile for one value of \"{input}\" (`values`)"),
+            None => help.to_owned(),
+        };
+        diagnostic.help(help)
+    }
+
+    /// The inputs of few elements that a value is computed from.
+    fn small_inputs(&self, value: Value) -> Vec<String> {
+        let (mut open, mut seen, mut names) = (vec![value], BTreeSet::new(), Vec::new());
+        while let Some(value) = open.pop() {
+            if !seen.insert(value) {
+                continue;
+            }
+            let data = self.graph.value(value);
+            match (&data.def, &data.name) {
+                (Def::Input(_), Some(name)) if data.ty.elements().as_i64().is_some_and(|n| n <= PINNED) => {
+                    names.push(name.clone());
+                }
+                (Def::Node(id, _), _) => open.extend(self.graph.node(*id).reads()),
+                _ => {}
+            }
+        }
+        names
     }
 
     /// The attribute `name` as an axis of a tensor with `rank` axes.
