@@ -6,6 +6,7 @@
 use super::Cx;
 use super::code::{Code, ident};
 use super::names::{Names, identifier, plain, words};
+use super::rows::mentions;
 use super::scalar::stored_type;
 use super::{call, copy, map};
 use crate::lir::{Place, Step, StepKind};
@@ -124,7 +125,9 @@ impl Functions {
         if body.body.is_empty() {
             return None;
         }
-        let symbols = cx.dims.take_used();
+        // A loop over whole slices asks for extents that it need not name.
+        let mut symbols = cx.dims.take_used();
+        symbols.retain(|symbol| mentions(&body.body, cx.dims.name(symbol)));
         let signature: Vec<String> =
             body.params.iter().map(|p| format!("{}:{}{}", p.name, p.written, stored_type(p.dtype))).collect();
         let text =

@@ -2,6 +2,7 @@
 
 use crate::import::text;
 use crate::options::{ModelSource, Options};
+use quote::ToTokens;
 use std::fmt::Write;
 
 /// A model of `layers` layers that differ in their weights only.
@@ -62,4 +63,30 @@ fn equal_layers_share_their_functions() {
     assert!(many.parts > 48, "{} parts", many.parts);
     // A call takes two statements: its slices, and itself.
     assert!(many.most_statements < 2 * 64, "{} statements in a function", many.most_statements);
+}
+
+#[test]
+fn functions_take_the_sizes_that_they_use() {
+    let model = "g (int64[n,m] x, float[n,m] z) => (float[] y, float[] r) {
+        y = Cast <to = 1> (x)
+        t = Transpose(z)
+        r = Softmax <axis = 0> (t)
+    }";
+    let options = Options::default().dim("n", 1..=4).dim("m", 1..=4);
+    let source = ModelSource::from_bytes("test", text::model_bytes(model));
+    let artifact = crate::compile(&[(source, options)]).unwrap();
+    let file: syn::File = syn::parse2(artifact.modules[0].items.clone()).unwrap();
+    let mut checked = 0;
+    for item in &file.items {
+        let syn::Item::Fn(function) = item else { continue };
+        let body = function.block.to_token_stream().to_string();
+        for input in &function.sig.inputs {
+            let syn::FnArg::Typed(input) = input else { continue };
+            let name = input.pat.to_token_stream().to_string();
+            let used = body.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
+            assert!(used, "{name} in {}", function.sig.ident);
+            checked += 1;
+        }
+    }
+    assert!(checked > 3, "{checked} parameters");
 }
