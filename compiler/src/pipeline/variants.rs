@@ -65,3 +65,65 @@ pub(super) fn describe(report: &mut Report, names: &[String], plans: &[&Plan]) {
     }
     report.stored_weight_bytes = stored.iter().map(|(_, len)| len).sum();
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::artifact::Artifact;
+    use crate::diag::Diagnostics;
+    use crate::import::text;
+    use crate::options::{ModelSource, Options};
+
+    fn source(adapter: f32, columns: usize) -> ModelSource {
+        let list = |count: usize, value: &dyn Fn(usize) -> f32| {
+            (0..count).map(|i| value(i).to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let base = format!("float[8,16] base = {{{}}}", list(128, &|i| i as f32));
+        let adapter =
+            format!("float[16,{columns}] adapter = {{{}}}", list(16 * columns, &|i| i as f32 * adapter));
+        let model = format!(
+            "g (float[1,8] x) => (float[1,{columns}] y) <{base}, {adapter}> {{ h = MatMul(x, base) y = MatMul(h, adapter) }}"
+        );
+        ModelSource::from_bytes("test", text::model_bytes(&model))
+    }
+
+    fn compiled(variants: &[(&str, ModelSource)], options: Options) -> Result<Artifact, Diagnostics> {
+        let variants = variants.iter().map(|(name, s)| ((*name).to_owned(), s.clone())).collect::<Vec<_>>();
+        crate::compile(&[(variants[0].1.clone().with_variants(variants), options)])
+    }
+
+    #[test]
+    fn only_what_differs_is_stored_again() {
+        let artifact = compiled(
+            &[("a", source(1.5, 4)), ("b", source(2.5, 4)), ("c", source(1.5, 4))],
+            Options::default(),
+        )
+        .unwrap_or_else(|d| panic!("{d}"));
+        assert_eq!(artifact.blob.len(), 128 * 4 + 2 * 64 * 4);
+        let report = &artifact.modules[0].report;
+        let added: Vec<(&str, u64)> =
+            report.variants.iter().map(|v| (v.name.as_str(), v.added_bytes)).collect();
+        assert_eq!(added, [("a", 768), ("b", 256), ("c", 0)]);
+        assert_eq!(report.stored_weight_bytes, 1024);
+    }
+
+    #[test]
+    fn another_architecture_is_no_variant() {
+        let refused =
+            compiled(&[("a", source(1.5, 4)), ("b", source(1.5, 5))], Options::default()).unwrap_err();
+        assert!(refused.to_string().contains("\"b\" is no variant of \"a\""), "{refused}");
+    }
+
+    #[test]
+    fn what_can_be_replaced_is_no_input_and_stored_once() {
+        let replaceable = Options::default().overridable("adap*");
+        let artifact = compiled(&[("a", source(1.5, 4)), ("b", source(2.5, 4))], replaceable)
+            .unwrap_or_else(|d| panic!("{d}"));
+        let module = &artifact.modules[0];
+        assert_eq!(module.report.inputs.len(), 1);
+        assert_eq!(artifact.blob.len(), 128 * 4 + 2 * 64 * 4);
+        let text = module.items.to_string();
+        assert!(text.contains("pub struct Weights") && text.contains("pub fn with_weights"), "{text}");
+        let refused = compiled(&[("a", source(1.5, 4))], Options::default().overridable("x")).unwrap_err();
+        assert!(refused.to_string().contains("no initializer has a name like \"x\""), "{refused}");
+    }
+}
