@@ -90,10 +90,15 @@ pub(super) fn per_entry(cx: &mut NodeCx<'_>, value: Value, batch: &Dim) -> Resul
 /// If shapes do not fit.
 pub(super) fn attend(cx: &mut NodeCx<'_>, heads: Heads, form: &Form) -> Result<Attended, Diagnostic> {
     let Heads { mut q, mut k, mut v } = heads;
+    if let Some(other) = [q, k, v].into_iter().find(|&x| cx.rank(x) != 4) {
+        let ty = cx.ty(other);
+        return Err(Diagnostic::new(
+            Code::BadInput,
+            format!("{ty} has no batch, heads, positions and elements"),
+        ));
+    }
     let (of_q, of_k) = (cx.shape(q), cx.shape(k));
-    let (Some(h), Some(g)) = (of_q.get(1).cloned(), of_k.get(1).cloned()) else {
-        return Err(Diagnostic::new(Code::BadInput, "attention needs heads"));
-    };
+    let (h, g) = (of_q[1].clone(), of_k[1].clone());
     let mut space = of_q[..3].to_vec();
     space.push(of_k[2].clone());
     let grouped = h != g;

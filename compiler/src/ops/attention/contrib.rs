@@ -68,7 +68,7 @@ pub(super) fn build_multi_head(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagno
         packed(cx, query, 3)?
     } else {
         let q = biased(cx, query, bias, 0_i64)?;
-        let offset = cx.shape(query)[2].clone();
+        let offset = cx.shape(query).pop().unwrap_or(Dim::ONE);
         let q = attend::split(cx, q, heads)?;
         let key = cx.input(1)?;
         if cx.rank(key) == 5 {
@@ -127,7 +127,7 @@ pub(super) fn build_attention(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnos
     }
     let (q, mut k, mut v) = (parts[0], parts[1], parts[2]);
     if let Some(past) = cx.optional(4) {
-        let shape = cx.shape(past)[1..].to_vec();
+        let shape = cx.shape(past).get(1..).map(<[Dim]>::to_vec).unwrap_or_default();
         for (i, heads) in [&mut k, &mut v].into_iter().enumerate() {
             let one = cx.slice(past, 0, i as i64, Dim::ONE)?;
             let one = cx.reshape(one, shape.clone())?;

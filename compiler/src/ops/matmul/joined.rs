@@ -230,7 +230,8 @@ fn calls(cx: &mut LowerCx<'_>, rows: &Rows, operands: Vec<Operand>) {
             Arg::Read("a", rows.a.clone()),
             Arg::Size(rows.lda.clone()),
             right,
-            Arg::Update("c", c),
+            // Later parts leave the columns of earlier ones as they are.
+            if column.is(0) { Arg::Write("c", c) } else { Arg::Update("c", c) },
             Arg::Size(rows.ldc.clone()),
             Arg::Ref(Box::new(epilogue)),
         ];

@@ -17,6 +17,11 @@ pub(in super::super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnos
     let of_q = cx.attributes.required("num_heads", of_q)?;
     let of_k = cx.attributes.int("kv_num_heads")?;
     let of_k = cx.attributes.required("kv_num_heads", of_k)?;
+    for (name, heads) in [("num_heads", of_q), ("kv_num_heads", of_k)] {
+        if !(1..=1 << 20).contains(&heads) {
+            return Err(cx.attributes.bad(name, &format!("is {heads}")));
+        }
+    }
     let scale = f64::from(cx.attributes.float_or("scale", 0.0)?);
     let softcap = f64::from(cx.attributes.float_or("softcap", 0.0)?);
     let window = cx.attributes.int_or("local_window_size", -1)?;
