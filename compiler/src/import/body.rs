@@ -128,8 +128,9 @@ impl NodeCx<'_> {
     pub fn data_symbol(&mut self, output: usize, axis: usize, range: Range) -> Result<Symbol, Diagnostic> {
         let (name, binding) = self.data_name(output, axis);
         let range = match binding {
-            Some(DimBinding::Fixed(v)) => Range { lo: range.lo, hi: range.hi.min(v) },
-            Some(DimBinding::Range(_, hi)) => Range { lo: range.lo, hi: range.hi.min(hi) },
+            Some(DimBinding::Fixed(hi) | DimBinding::Range(_, hi)) => {
+                Range { lo: range.lo, hi: range.hi.min(hi.max(1)) }
+            }
             None => range,
         };
         if range.hi > LARGEST_SIZE {

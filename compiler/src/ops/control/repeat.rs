@@ -73,9 +73,17 @@ impl Repeat {
     /// known size.
     fn last(&self, symbol: &Symbol) -> Option<Dim> {
         let grown = self.growing.iter().find(|g| g.symbol == *symbol)?;
+        if self.never_runs() {
+            return Some(grown.first.clone());
+        }
         let step = &grown.next - &Dim::symbol(symbol.clone());
         let limit = self.limit.as_ref().filter(|_| !self.asks && step.as_i64().is_some())?;
         Some(&grown.first + &(&step * limit))
+    }
+
+    /// Whether there is no iteration.
+    fn never_runs(&self) -> bool {
+        self.limit.as_ref().is_some_and(|limit| limit.is(0))
     }
 
     /// Types of the results.
@@ -108,6 +116,14 @@ impl Op for Repeat {
     }
 
     fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
+        if self.never_runs() {
+            for k in 0..self.carried {
+                let first = cx.input(self.first_carried() + k);
+                cx.alias(k, first);
+            }
+            (0..self.collected.len()).for_each(|j| _ = cx.dense_output(self.carried + j));
+            return Ok(());
+        }
         let at = Dim::symbol(self.counter.clone());
         let collected = self.collected.iter().map(|how| {
             let at = if how.reversed { &(&self.trips - &Dim::ONE) - &at } else { at.clone() };
@@ -128,6 +144,9 @@ impl Op for Repeat {
     }
 
     fn defines(&self) -> Vec<Symbol> {
+        if self.never_runs() {
+            return Vec::new();
+        }
         self.growing.iter().map(|g| g.symbol.clone()).chain(self.trips_symbol()).collect()
     }
 
@@ -184,7 +203,8 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         graph.constant(value).and_then(|c| c.scalars().next()).is_some_and(|c| c.as_i64() != 0)
     };
     let starts = initial.is_none_or(|v| always(cx.graph, v));
-    let asks = !starts || !always(&body.graph, results[0]);
+    let never = limit.as_ref().is_some_and(|l| l.is(0));
+    let asks = !never && (!starts || !always(&body.graph, results[0]));
     if limit.is_none() && !asks {
         return Err(
             cx.unsupported("nothing ends the loop: it has no trip count and its condition stays true")
@@ -211,6 +231,10 @@ fn trip_limit(cx: &mut NodeCx<'_>) -> Result<Option<Dim>, Diagnostic> {
         Some(dim) => dim.maximum(&Dim::ZERO),
         None => cx.bind(count, "trip_count", &Dim::from(i64::from(i32::MAX)))?,
     };
+    let none = |l: &Dim| l.range(&cx.graph.symbols).is_some_and(|r| r.hi <= 0);
+    if none(&limit) {
+        return Ok(Some(Dim::ZERO));
+    }
     // Exporters write the largest integer where they mean that only the condition ends the loop.
     Ok(Some(limit).filter(|l| l.as_i64().is_none_or(|v| v < i64::from(i32::MAX))))
 }
@@ -435,7 +459,9 @@ fn bound(
             Some(DimBinding::Fixed(v) | DimBinding::Range(_, v)) => v,
             None => i64::MAX,
         };
-        let most = if known(outside, &step) {
+        let most = if trips == 0 {
+            start
+        } else if known(outside, &step) {
             let step = step.range(&cx.graph.symbols).map_or(i64::MAX, |r| r.hi.max(0));
             start.saturating_add(step.saturating_mul(trips))
         } else if known(outside, &grown.next) {
@@ -471,7 +497,7 @@ fn finish(
         _ if used.is_empty() => Dim::ZERO,
         (limit, _) => {
             let most = limit.as_ref().and_then(|l| l.range(&cx.graph.symbols)).map_or(i64::MAX, |r| r.hi);
-            Dim::symbol(cx.data_symbol(used[0], 0, Range { lo: 0, hi: most })?)
+            Dim::symbol(cx.data_symbol(used[0], 0, Range { lo: 0, hi: most.max(1) })?)
         }
     };
     let most = |d: &Dim| d.range(&cx.graph.symbols).map_or(i64::MAX, |r| r.hi);

@@ -47,7 +47,10 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     for (j, &value) in inputs[states..].iter().enumerate() {
         sliced.push(Sliced { value, axis: axis(in_axes[j], cx.rank(value))?, reversed: in_reversed[j] != 0 });
     }
-    let trips = cx.shape(sliced[0].value)[sliced[0].axis].clone();
+    let mut trips = cx.shape(sliced[0].value)[sliced[0].axis].clone();
+    if trips.range(&cx.graph.symbols).is_some_and(|r| r.hi <= 0) {
+        trips = Dim::ZERO;
+    }
     for other in &mut sliced[1..] {
         let mut shape = cx.shape(other.value);
         shape[other.axis] = trips.clone();

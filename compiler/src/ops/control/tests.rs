@@ -130,6 +130,24 @@ fn loops_end_on_conditions_and_values_grow() {
 }
 
 #[test]
+fn loops_without_iterations_give_what_they_are_given() {
+    check(
+        "g (float[2] x, bool go) => (float[] last, float[] all) <int64 n = {0}> {
+            last, all = Loop (n, go, x) <
+                body = b (int64 i, bool c, float[2] a) => (bool d, float[] y, float[] s) {
+                    d = Identity(c)
+                    y = Concat <axis = 0> (a, a)
+                    s = Neg(x)
+                }
+            >
+        }",
+        expect![[r#"
+            b3+0[1] = copy [2] b0+0[1]  // result "last": f32[2]
+        "#]],
+    );
+}
+
+#[test]
 fn scans_read_slices_in_place() {
     check(
         "g (float[2] s, float[2,5] x) => (float[] t, float[] y) {
