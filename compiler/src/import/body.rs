@@ -10,6 +10,7 @@ use crate::ir::{Composite, Graph, Value};
 use crate::ops::NodeCx;
 use crate::options::{DimBinding, Options};
 use crate::types::{Dim, Range, Symbol};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// What a node sees of the graph that it stands in.
@@ -21,6 +22,7 @@ pub struct Scope<'a> {
     pub diagnostics: &'a mut Diagnostics,
     pub(super) output_names: &'a [Option<String>],
     pub(super) declared: &'a RawGraph,
+    pub(super) inner: &'a Cell<usize>,
 }
 
 /// An inner graph under construction.
@@ -100,7 +102,8 @@ impl NodeCx<'_> {
         }
         let graph = std::mem::take(&mut body.graph);
         let values = std::mem::take(&mut body.values);
-        let (graph, results) = build_inner(graph, values, raw, self.scope.options, diagnostics);
+        let (graph, results) =
+            build_inner(graph, values, raw, self.scope.options, diagnostics, self.scope.inner);
         body.graph = graph;
         results.filter(|_| diagnostics.is_empty())
     }
@@ -114,7 +117,8 @@ impl NodeCx<'_> {
             values.insert(name.clone(), *self.scope.values.get(name)?);
         }
         let graph = std::mem::take(self.graph);
-        let (graph, results) = build_inner(graph, values, raw, self.scope.options, self.scope.diagnostics);
+        let Scope { options, diagnostics, inner, .. } = &mut self.scope;
+        let (graph, results) = build_inner(graph, values, raw, options, diagnostics, inner);
         *self.graph = graph;
         results
     }

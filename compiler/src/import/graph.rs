@@ -13,11 +13,14 @@ use crate::ops::sequence::takes_composites;
 use crate::ops::{self, NodeCx};
 use crate::options::{DimBinding, Options, describes};
 use crate::types::{DType, Dim, Range, Symbol, Tensor, TensorType};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Builds the graph. What is wrong goes to `diagnostics`; the graph is usable only if nothing was.
 pub fn build(raw: &RawGraph, options: &Options, diagnostics: &mut Diagnostics) -> Graph {
-    let mut builder = Builder { graph: Graph::default(), values: BTreeMap::new(), options, diagnostics };
+    let inner = Cell::new(0);
+    let (graph, values) = (Graph::default(), BTreeMap::new());
+    let mut builder = Builder { graph, values, options, diagnostics, inner: &inner };
     builder.bind_symbols(raw);
     for input in &raw.inputs {
         builder.input(input);
@@ -40,6 +43,9 @@ pub fn build(raw: &RawGraph, options: &Options, diagnostics: &mut Diagnostics) -
     builder.graph
 }
 
+/// A loop whose shapes change is built several times, and so is each loop inside of it: this bounds what nesting costs.
+const MOST_INNER: usize = 1 << 13;
+
 /// Builds the nodes of an inner graph into `graph`. `values` are those that it reads from graphs around it, and its
 /// inputs. `None` if a result could not be computed, which is reported.
 pub(super) fn build_inner(
@@ -48,8 +54,15 @@ pub(super) fn build_inner(
     raw: &RawGraph,
     options: &Options,
     diagnostics: &mut Diagnostics,
+    inner: &Cell<usize>,
 ) -> (Graph, Option<Vec<Value>>) {
-    let mut builder = Builder { graph, values, options, diagnostics };
+    inner.set(inner.get() + 1);
+    if inner.get() > MOST_INNER {
+        let message = format!("graphs inside of nodes would have to be built more than {MOST_INNER} times");
+        diagnostics.report(Diagnostic::new(Code::TooLarge, message).help("nest loops less deeply"));
+        return (graph, None);
+    }
+    let mut builder = Builder { graph, values, options, diagnostics, inner };
     builder.nodes(raw);
     let results = raw.outputs.iter().map(|output| builder.values.get(&output.name).copied()).collect();
     (builder.graph, results)
@@ -60,6 +73,8 @@ struct Builder<'a> {
     values: BTreeMap<String, Value>,
     options: &'a Options,
     diagnostics: &'a mut Diagnostics,
+    /// How many inner graphs were built so far, also in vain.
+    inner: &'a Cell<usize>,
 }
 
 impl Builder<'_> {
@@ -280,6 +295,7 @@ impl Builder<'_> {
                 diagnostics: &mut *self.diagnostics,
                 output_names: &node.outputs,
                 declared: raw,
+                inner: self.inner,
             },
         };
         let result = (def.build)(&mut cx).and_then(|values| {

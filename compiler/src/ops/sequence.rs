@@ -195,6 +195,9 @@ fn split(cx: &mut NodeCx<'_>) -> Built {
     let Some(extent) = cx.shape(x)[axis].as_i64() else {
         return Err(cx.unsupported("SplitToSequence along an axis whose extent is not fixed"));
     };
+    // Every part is a value of its own.
+    let most_parts = 1 << 16;
+    let too_many = |n: i64| cx.unsupported(format!("a sequence of {n} parts is longer than {most_parts}"));
     let lengths: Vec<i64> = match (cx.ints_input(1, "split")?, cx.optional(1)) {
         (Some(lengths), Some(value)) if cx.rank(value) == 1 => lengths,
         (Some(size), Some(_)) => {
@@ -202,11 +205,16 @@ fn split(cx: &mut NodeCx<'_>) -> Built {
             if size <= 0 {
                 return Err(Diagnostic::new(Code::BadInput, format!("`split` is {size}, not positive")));
             }
+            if extent / size > most_parts {
+                return Err(too_many(extent / size));
+            }
             (0..extent).step_by(size as usize).map(|start| size.min(extent - start)).collect()
         }
-        _ => vec![1; extent as usize],
+        _ if extent > most_parts => return Err(too_many(extent)),
+        _ => vec![1; usize::try_from(extent).unwrap_or(0)],
     };
-    if lengths.iter().any(|&n| n < 0) || lengths.iter().sum::<i64>() != extent {
+    if lengths.iter().any(|&n| n < 0) || lengths.iter().fold(0_i64, |sum, n| sum.saturating_add(*n)) != extent
+    {
         let message = format!("parts of {lengths:?} elements do not make up {extent}");
         return Err(Diagnostic::new(Code::BadInput, message));
     }

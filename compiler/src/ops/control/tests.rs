@@ -148,6 +148,21 @@ fn loops_without_iterations_give_what_they_are_given() {
 }
 
 #[test]
+fn nesting_costs_no_more_than_it_may() {
+    // Each level doubles what its level above builds: one branch of each never fits.
+    let nested = (0..24).fold("y = Neg(x)".to_owned(), |inner, level| {
+        format!(
+            "y = If (c) <then_branch = t{level} () => (float[] y) {{ {inner} }},
+             else_branch = e{level} () => (float[] z) {{ z = MatMul(x, w) }}>"
+        )
+    });
+    let text = all_errors_of(&[&format!(
+        "g (bool c, float[2] x) => (float[] y) <float[3,3] w = {{1, 2, 3, 4, 5, 6, 7, 8, 9}}> {{ {nested} }}"
+    )]);
+    assert!(text.contains("more than 8192 times"), "{text}");
+}
+
+#[test]
 fn scans_read_slices_in_place() {
     check(
         "g (float[2] s, float[2,5] x) => (float[] t, float[] y) {
