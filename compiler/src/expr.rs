@@ -7,16 +7,18 @@
 //!
 //! Half-precision values are computed in f32 and rounded where they are cast or stored.
 
+mod affine;
 mod build;
 mod check;
 mod eval;
 mod print;
 mod rewrite;
 
+pub use affine::Affine;
 pub use build::ExprBuilder;
 pub use eval::{apply_binary, apply_compare, apply_unary, combine, evaluate, reduction_identity};
 
-use crate::types::{DType, Scalar};
+use crate::types::{DType, Dim, Scalar};
 
 /// A node of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,7 +143,7 @@ pub enum Reduction {
 }
 
 /// What a node computes. Operands are earlier nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExprKind {
     /// The element of input tensor `.0` at this point.
     Input(usize),
@@ -151,6 +153,8 @@ pub enum ExprKind {
     Index(usize),
     /// The number of elements of a row.
     RowLength,
+    /// A dimension as a number, such as how many positions a cache holds. Numbers are [`ExprKind::Const`].
+    Size(Dim),
     /// A function of one element.
     Unary(Unary, ExprId),
     /// A function of two elements.
@@ -166,7 +170,7 @@ pub enum ExprKind {
 }
 
 /// A node: what it computes and the type of the result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExprNode {
     /// What it computes.
     pub kind: ExprKind,
@@ -184,12 +188,12 @@ pub struct Expr {
 impl Expr {
     /// The nodes in evaluation order.
     pub fn nodes(&self) -> impl Iterator<Item = (ExprId, ExprNode)> + '_ {
-        (0_u32..).map(ExprId).zip(self.nodes.iter().copied())
+        (0_u32..).map(ExprId).zip(self.nodes.iter().cloned())
     }
 
     /// One node.
     pub fn node(&self, id: ExprId) -> ExprNode {
-        self.nodes[id.0 as usize]
+        self.nodes[id.0 as usize].clone()
     }
 
     /// The node whose value is the result.
@@ -233,9 +237,13 @@ impl Expr {
 
 impl ExprKind {
     /// The operands.
-    pub fn operands(self) -> impl Iterator<Item = ExprId> {
-        let list = match self {
-            ExprKind::Input(_) | ExprKind::Const(_) | ExprKind::Index(_) | ExprKind::RowLength => [None; 3],
+    pub fn operands(&self) -> impl Iterator<Item = ExprId> {
+        let list = match *self {
+            ExprKind::Input(_)
+            | ExprKind::Const(_)
+            | ExprKind::Index(_)
+            | ExprKind::RowLength
+            | ExprKind::Size(_) => [None; 3],
             ExprKind::Unary(_, a) | ExprKind::Cast(a) | ExprKind::Reduce(_, a) => [Some(a), None, None],
             ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) => [Some(a), Some(b), None],
             ExprKind::Select(a, b, c) => [Some(a), Some(b), Some(c)],

@@ -6,6 +6,7 @@
 
 mod control;
 mod print;
+mod sizes;
 mod state;
 mod verify;
 

@@ -7,6 +7,7 @@ mod fuse_attention;
 mod fuse_epilogues;
 mod fuse_maps;
 mod improve_bodies;
+mod inline_sizes;
 mod join_products;
 mod join_slices;
 mod merge_equal;
@@ -48,6 +49,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "improve_bodies",
         why: "runs all passes over the graphs of If and Loop; after folding, which turns what they read into constants",
         run: improve_bodies::run,
+    },
+    Pass {
+        name: "inline_sizes",
+        why: "makes numbers of what maps read of shapes; before equal maps are one and positions are looked at",
+        run: inline_sizes::run,
     },
     Pass {
         name: "merge_equal",

@@ -1,6 +1,8 @@
 //! The pipeline, stage by stage.
 
 #[cfg(test)]
+mod size_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod value_tests;
@@ -255,6 +257,7 @@ fn describe(graph: &Graph, program: &Program, report: &mut Report) {
     graph.inputs.iter().flat_map(|&v| &graph.ty(v).shape).for_each(|dim| dim.symbols(&mut given));
     let dims = graph.symbols.iter().filter(|(symbol, _)| given.contains(symbol));
     report.dims = dims.map(|(s, r)| (s.name().to_owned(), r.lo, r.hi)).collect();
+    report.size_steps = program.size_steps();
     report.macs = macs(&program.steps, &program.symbols);
 }
 

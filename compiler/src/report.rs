@@ -21,6 +21,8 @@ pub struct Report {
     pub operators: Vec<(String, usize)>,
     /// Steps of the program, in order.
     pub steps: Vec<StepReport>,
+    /// How many steps compute integers from nothing but sizes: what is left of shape computations.
+    pub size_steps: usize,
     /// Bytes of the arena.
     pub context_bytes: u64,
     /// Bytes of the largest set of values that are live at once: no plan can be smaller.

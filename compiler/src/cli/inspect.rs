@@ -53,6 +53,8 @@ struct Facts {
     assumed_dims: Vec<String>,
     operators: BTreeMap<String, usize>,
     steps: Vec<StepFacts>,
+    /// Steps that compute integers from nothing but sizes.
+    integer_shape_steps: usize,
     context_bytes: u64,
     context_lower_bound_bytes: u64,
     initializer_bytes: u64,
@@ -254,6 +256,7 @@ fn of_report(model: String, report: &Report, assumed_dims: Vec<String>, time: Du
         assumed_dims,
         operators: report.operators.iter().cloned().collect(),
         steps: steps.collect(),
+        integer_shape_steps: report.size_steps,
         context_bytes: report.context_bytes,
         context_lower_bound_bytes: report.context_lower_bound_bytes,
         initializer_bytes: report.initializer_bytes,
@@ -321,6 +324,7 @@ fn of_interface(
         assumed_dims,
         operators: interface.operators.iter().cloned().collect(),
         steps: Vec::new(),
+        integer_shape_steps: 0,
         context_bytes: 0,
         context_lower_bound_bytes: 0,
         initializer_bytes: 0,
@@ -404,7 +408,7 @@ fn print_costs(facts: &Facts, report: &Report) {
     );
     terminal::weights(report);
     println!("  multiplications: {}", count(facts.macs));
-    println!("  {} steps:", facts.steps.len());
+    println!("  {} steps, {} of them integers of shapes:", facts.steps.len(), facts.integer_shape_steps);
     for (number, step) in facts.steps.iter().enumerate() {
         let macs = if step.macs > 0 { format!(", {} MACs", count(step.macs)) } else { String::new() };
         println!("  {:4}. {}{macs}  <- {}", number + 1, step.what, step.origins.join(", "));

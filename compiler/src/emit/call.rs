@@ -140,7 +140,13 @@ impl Writer<'_> {
             None => Code::infix(&Code::name("column"), quote!(+), &Code::name("i"), Binding::Sum)
                 .cast(quote!(i64)),
         };
-        let leaves = Leaves { input: &input, index: &index, row_length: &Code::count(1), known: &known };
+        let leaves = Leaves {
+            input: &input,
+            index: &index,
+            row_length: &Code::count(1),
+            size: &|dim| self.cx.dims.signed(dim),
+            known: &known,
+        };
         let block = scalar::block(&map.expr, map.expr.output(), &leaves);
         let value = scalar::stored(map.expr.dtype(), &block.value).tokens;
         let ty = stored_type(map.expr.dtype());

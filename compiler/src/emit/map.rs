@@ -70,6 +70,7 @@ fn loops(walk: &Walk<'_>, map: &MapStep) -> TokenStream {
         input: &|i, dtype| walk.value(i, dtype),
         index: &|axis| walk.index(axis),
         row_length: &Code::count(1),
+        size: &|dim| walk.dims.signed(dim),
         known: &known,
     };
     let block = scalar::block(&map.expr, map.expr.output(), &leaves);

@@ -120,6 +120,7 @@ impl Rows<'_> {
             input: &|i, dtype| self.walk.value(i, dtype),
             index: &|axis| self.walk.index(axis),
             row_length: &self.length,
+            size: &|dim| self.walk.dims.signed(dim),
             known: &self.known,
         };
         scalar::block(self.expr, id, &leaves)

@@ -5,7 +5,7 @@
 
 use super::code::{Binding, Code, ident};
 use crate::expr::{Binary, Compare, Expr, ExprId, ExprKind, Unary};
-use crate::types::{DType, Scalar};
+use crate::types::{DType, Dim, Scalar};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub(super) struct Leaves<'a> {
     pub index: &'a dyn Fn(usize) -> Code,
     /// The number of elements of a row, as `usize`.
     pub row_length: &'a Code,
+    /// A dimension as `isize`.
+    pub size: &'a dyn Fn(&Dim) -> Code,
     /// Nodes that were computed before.
     pub known: &'a BTreeMap<ExprId, Code>,
 }
@@ -170,6 +172,7 @@ impl Writer<'_> {
             ExprKind::Const(s) => constant(s, false),
             ExprKind::Index(axis) => (self.leaves.index)(axis),
             ExprKind::RowLength => row_length(self.leaves.row_length, node.dtype),
+            ExprKind::Size(dim) => (self.leaves.size)(&dim).cast(computed_type(node.dtype)),
             ExprKind::Unary(op, a) => self.unary(op, a),
             ExprKind::Binary(op, a, b) => self.binary(op, a, b),
             ExprKind::Compare(op, a, b) => {

@@ -2,7 +2,7 @@
 
 use super::{Binary, Compare, Expr, ExprId, ExprKind, ExprNode, Reduction, Unary};
 use super::{apply_binary, apply_compare, apply_unary};
-use crate::types::{DType, Scalar};
+use crate::types::{DType, Dim, Scalar};
 
 /// Makes an [`Expr`] node by node.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl ExprBuilder {
 
     /// What a node computes.
     pub fn kind(&self, id: ExprId) -> ExprKind {
-        self.nodes[id.0 as usize].kind
+        self.nodes[id.0 as usize].kind.clone()
     }
 
     fn constant(&self, id: ExprId) -> Option<Scalar> {
@@ -72,6 +72,14 @@ impl ExprBuilder {
     /// The number of elements of a row, as `dtype`.
     pub fn row_length(&mut self, dtype: DType) -> ExprId {
         self.node(ExprKind::RowLength, dtype)
+    }
+
+    /// A dimension as a number of type `dtype`.
+    pub fn size(&mut self, dim: Dim, dtype: DType) -> ExprId {
+        match dim.as_i64() {
+            Some(value) => self.scalar(Scalar::from_i64(dtype, value)),
+            None => self.node(ExprKind::Size(dim), dtype),
+        }
     }
 
     /// A function of one element.
@@ -180,10 +188,11 @@ impl ExprBuilder {
 
     /// Conversion to `dtype`.
     pub fn cast(&mut self, a: ExprId, dtype: DType) -> ExprId {
-        match self.constant(a) {
+        match self.kind(a) {
             _ if self.dtype(a) == dtype => a,
-            Some(s) => self.scalar(s.cast(dtype)),
-            None => self.node(ExprKind::Cast(a), dtype),
+            ExprKind::Const(s) => self.scalar(s.cast(dtype)),
+            ExprKind::Size(dim) if self.dtype(a) == DType::I64 && reads_sizes(dtype) => self.size(dim, dtype),
+            _ => self.node(ExprKind::Cast(a), dtype),
         }
     }
 
@@ -200,22 +209,37 @@ impl ExprBuilder {
         input: &mut dyn FnMut(&mut ExprBuilder, usize, DType) -> ExprId,
     ) -> ExprId {
         let mut new: Vec<ExprId> = Vec::with_capacity(expr.len());
-        for (_, ExprNode { kind, dtype }) in expr.nodes() {
-            let at = |id: ExprId| new[id.0 as usize];
-            let id = match kind {
-                ExprKind::Input(i) => input(self, i, dtype),
-                ExprKind::Const(_) | ExprKind::Index(_) | ExprKind::RowLength => self.node(kind, dtype),
-                ExprKind::Unary(op, a) => self.unary(op, at(a)),
-                ExprKind::Binary(op, a, b) => self.binary(op, at(a), at(b)),
-                ExprKind::Compare(op, a, b) => self.compare(op, at(a), at(b)),
-                ExprKind::Select(c, a, b) => self.select(at(c), at(a), at(b)),
-                ExprKind::Cast(a) => self.cast(at(a), dtype),
-                ExprKind::Reduce(op, a) => self.reduce(op, at(a)),
+        for (_, node) in expr.nodes() {
+            let id = match node.kind {
+                ExprKind::Input(i) => input(self, i, node.dtype),
+                _ => self.rebuilt(node, &|id| new[id.0 as usize]),
             };
             new.push(id);
         }
         new[expr.output().0 as usize]
     }
+
+    /// A node of another expression over operands in this one.
+    pub fn rebuilt(&mut self, node: ExprNode, at: &dyn Fn(ExprId) -> ExprId) -> ExprId {
+        let ExprNode { kind, dtype } = node;
+        match kind {
+            ExprKind::Input(_) | ExprKind::Const(_) | ExprKind::Index(_) | ExprKind::RowLength => {
+                self.node(kind, dtype)
+            }
+            ExprKind::Size(dim) => self.size(dim, dtype),
+            ExprKind::Unary(op, a) => self.unary(op, at(a)),
+            ExprKind::Binary(op, a, b) => self.binary(op, at(a), at(b)),
+            ExprKind::Compare(op, a, b) => self.compare(op, at(a), at(b)),
+            ExprKind::Select(c, a, b) => self.select(at(c), at(a), at(b)),
+            ExprKind::Cast(a) => self.cast(at(a), dtype),
+            ExprKind::Reduce(op, a) => self.reduce(op, at(a)),
+        }
+    }
+}
+
+/// The types in which a dimension is read with one conversion from 64 bits.
+fn reads_sizes(dtype: DType) -> bool {
+    matches!(dtype, DType::I64 | DType::I32 | DType::F32 | DType::F64)
 }
 
 /// `1 / x` for powers of two of moderate size, with which multiplying gives the same bits as dividing by `x`.

@@ -170,7 +170,8 @@ pub fn apply_compare(op: Compare, a: Scalar, b: Scalar) -> bool {
 const BLOCK: usize = 1024;
 
 /// Evaluates `expr` over the iteration space `space`, whose last `row_axes` axes are the row. Inputs are broadcast to
-/// the space. With `reduced` the result has one element per row, and extents of one along the row's axes.
+/// the space. With `reduced` the result has one element per row, and extents of one along the row's axes. There are no
+/// sizes in `expr`: where extents are numbers, sizes are constants.
 pub fn evaluate(expr: &Expr, inputs: &[Tensor], space: &[usize], row_axes: usize, reduced: bool) -> Tensor {
     let rank = space.len();
     let row: usize = space[rank - row_axes..].iter().product();
@@ -222,7 +223,7 @@ impl Points<'_> {
                     let index = |r: usize| (self.start + r) / inner % self.space[axis].max(1);
                     (0..self.len).map(|r| Scalar::Int(DType::I64, index(r) as i64)).collect()
                 }
-                kind => (0..self.len).map(|r| pointwise(kind, node.dtype, &|id| at(id, r))).collect(),
+                kind => (0..self.len).map(|r| pointwise(&kind, node.dtype, &|id| at(id, r))).collect(),
             };
             columns.push(column);
         }
@@ -249,8 +250,8 @@ impl Points<'_> {
 }
 
 /// A node that looks at its operands only, at one point.
-fn pointwise(kind: ExprKind, dtype: DType, at: &dyn Fn(super::ExprId) -> Scalar) -> Scalar {
-    match kind {
+fn pointwise(kind: &ExprKind, dtype: DType, at: &dyn Fn(super::ExprId) -> Scalar) -> Scalar {
+    match *kind {
         ExprKind::Unary(op, a) => apply_unary(op, at(a)),
         ExprKind::Binary(op, a, b) => apply_binary(op, at(a), at(b)),
         ExprKind::Compare(op, a, b) => Scalar::Bool(apply_compare(op, at(a), at(b))),

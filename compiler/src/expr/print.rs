@@ -42,6 +42,7 @@ impl Expr {
             ExprKind::Const(s) => write!(f, "{}", s.as_i64()),
             ExprKind::Index(axis) => write!(f, "index{axis}"),
             ExprKind::RowLength => f.write_str("row_length"),
+            ExprKind::Size(dim) => write!(f, "size({dim})"),
             ExprKind::Unary(op, _) => call(f, &format!("{op:?}")),
             ExprKind::Binary(op, ..) => call(f, &format!("{op:?}")),
             ExprKind::Compare(op, ..) => call(f, &format!("{op:?}")),

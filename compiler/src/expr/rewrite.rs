@@ -1,6 +1,7 @@
 //! Rewriting expressions: renumbering inputs and axes, dropping what is not needed.
 
 use super::{Expr, ExprBuilder, ExprId, ExprKind, ExprNode};
+use crate::types::Dim;
 
 impl Expr {
     /// The expression that returns its only input.
@@ -25,7 +26,10 @@ impl Expr {
         let mut nodes = Vec::new();
         for (at, node) in self.nodes.iter().enumerate().filter(|(at, _)| needed[*at]) {
             new[at] = ExprId(nodes.len() as u32);
-            nodes.push(ExprNode { kind: node.kind.with_operands(&|id| new[id.0 as usize]), ..*node });
+            nodes.push(ExprNode {
+                kind: node.kind.clone().with_operands(&|id| new[id.0 as usize]),
+                dtype: node.dtype,
+            });
         }
         Expr { nodes, output: new[self.output.0 as usize] }
     }
@@ -70,6 +74,14 @@ impl Expr {
         list
     }
 
+    /// The dimensions that are read as numbers.
+    pub fn sizes(&self) -> impl Iterator<Item = &Dim> {
+        self.nodes.iter().filter_map(|n| match &n.kind {
+            ExprKind::Size(dim) => Some(dim),
+            _ => None,
+        })
+    }
+
     /// How many nodes compute something.
     pub fn cost(&self) -> usize {
         self.nodes.iter().filter(|n| n.kind.operands().next().is_some()).count()
@@ -80,7 +92,11 @@ impl ExprKind {
     /// The same computation over other operands.
     pub fn with_operands(self, of: &dyn Fn(ExprId) -> ExprId) -> ExprKind {
         match self {
-            ExprKind::Input(_) | ExprKind::Const(_) | ExprKind::Index(_) | ExprKind::RowLength => self,
+            ExprKind::Input(_)
+            | ExprKind::Const(_)
+            | ExprKind::Index(_)
+            | ExprKind::RowLength
+            | ExprKind::Size(_) => self,
             ExprKind::Unary(op, a) => ExprKind::Unary(op, of(a)),
             ExprKind::Binary(op, a, b) => ExprKind::Binary(op, of(a), of(b)),
             ExprKind::Compare(op, a, b) => ExprKind::Compare(op, of(a), of(b)),

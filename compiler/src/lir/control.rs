@@ -144,7 +144,7 @@ impl Step {
         match &self.kind {
             StepKind::Call(call) => call.args.iter().for_each(|arg| arg.each_dim(visit)),
             StepKind::Map(map) => {
-                map.space.iter().for_each(&mut *visit);
+                map.space.iter().chain(map.expr.sizes()).for_each(&mut *visit);
                 map.loads.iter().chain([&map.store]).for_each(|access| access.each_dim(visit));
             }
             StepKind::Copy { space, load, store } => {
@@ -199,6 +199,7 @@ impl Access {
 
 impl RowMap {
     fn each_dim(&self, visit: &mut dyn FnMut(&Dim)) {
+        self.expr.sizes().for_each(&mut *visit);
         for load in &self.loads {
             load.place.each_dim(visit);
             load.row_strides.iter().for_each(&mut *visit);

@@ -152,7 +152,7 @@ impl Parts {
 /// The only node that reads `id`, if it reads it once.
 fn only_user(expr: &Expr, id: ExprId) -> Option<ExprId> {
     let mut users =
-        expr.nodes().flat_map(|(user, n)| n.kind.operands().filter(|o| *o == id).map(move |_| user));
+        expr.nodes().flat_map(|(user, n)| vec![user; n.kind.operands().filter(|o| *o == id).count()]);
     let first = users.next();
     first.filter(|_| users.next().is_none())
 }

@@ -98,7 +98,8 @@ impl Op for Map {
 
     fn eval(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         let space: Vec<usize> = self.space.iter().map(Dim::as_usize).collect::<Option<_>>()?;
-        Some(vec![evaluate(&self.expr, inputs, &space, self.row_axes, self.reduced)])
+        let known = self.expr.sizes().next().is_none();
+        known.then(|| vec![evaluate(&self.expr, inputs, &space, self.row_axes, self.reduced)])
     }
 
     fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {

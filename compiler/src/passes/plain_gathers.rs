@@ -296,6 +296,7 @@ fn of_map(graph: &Graph, node: &NodeData, map: &Map) -> Option<Count> {
             ExprKind::Index(axis) if map.space[axis].is(1) => Some(Count::one(Dim::ZERO)),
             ExprKind::Index(axis) => Some(Count::along(axis, map.space[axis].clone())),
             ExprKind::Const(value) => Some(Count::one(Dim::from(value.as_i64()))),
+            ExprKind::Size(dim) => Some(Count::one(dim)),
             ExprKind::Input(i) => {
                 let missing = map.space.len() - graph.ty(node.inputs[i]).rank();
                 count(graph, node.inputs[i]).and_then(|c| c.moved(|axis| Some(axis + missing)))

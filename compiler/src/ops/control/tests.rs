@@ -71,8 +71,7 @@ fn loops_carry_in_place_and_collect() {
         expect![[r#"
             b1+0[1] = copy [2] b0+0[1]  // Repeat: f32[2] -> f32[2], f32[3,2]
             loop iteration to 3  // Repeat: f32[2] -> f32[2], f32[3,2]
-              movement::write_sizes(&[iteration], y: mut b3+0)  // Dims:  -> i64[]
-              b1+0[1] = map [2] row 0 [add(mul(in0, in1), f32(in2))](b1+0[1], b4+0[1], b3+0[0])  // Map: f32[2], f32[2], i64[] -> f32[2]
+              b1+0[1] = map [2] row 0 [add(mul(in0, in1), size(iteration))](b1+0[1], b3+0[1])  // Map: f32[2], f32[2] -> f32[2]
               b2+2*iteration[1] = map [2] row 0 [neg(in0)](b1+0[1])  // Map: f32[2] -> f32[2]
         "#]],
     );

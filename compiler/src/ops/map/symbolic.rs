@@ -17,6 +17,7 @@ pub(super) fn element(expr: &Expr, inputs: &[&[Dim]], element: usize) -> Option<
             ExprKind::Input(i) => inputs[i].get(if inputs[i].len() == 1 { 0 } else { element }).cloned(),
             ExprKind::Const(s) if whole => Some(Dim::from(s.as_i64())),
             ExprKind::Index(_) => Some(Dim::from(element)),
+            ExprKind::Size(dim) => Some(dim),
             // Only what was a number already: a conversion to a truth value asks whether it is zero.
             ExprKind::Cast(a) if node.dtype.is_int() => at(a),
             ExprKind::Binary(op, a, b) => at(a).zip(at(b)).and_then(|(a, b)| binary(op, &a, &b, node.dtype)),
