@@ -1,34 +1,36 @@
-//! Compiles three models into one bundle, and tells the program what each part takes.
+//! Compiles three models into two programs with one file of weights, and tells what each part of that file takes.
 
 use ingrain_compiler::build::Models;
+use ingrain_compiler::options::{Options, WeightsIn};
+use std::path::PathBuf;
+use std::{env, fs};
 
 fn main() {
-    println!("cargo:rerun-if-env-changed=SHARED_WEIGHTS_DATA");
-    let folder = std::env::var("SHARED_WEIGHTS_DATA").unwrap_or_else(|_| "data".to_owned());
-    let file = |name: &str| format!("{folder}/{name}.onnx");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=SHARED_WEIGHTS_NLLB");
+    let nllb = env::var("SHARED_WEIGHTS_NLLB");
+    let nllb = nllb.unwrap_or_else(|_| "data/nllb_tiny_embed_lm_head_if.onnx".to_owned());
+    let adapters = [("a", "data/t5_lora_a_encoder.onnx"), ("b", "data/t5_lora_b_encoder.onnx")];
+
+    // A program maps a file of 1 GB in no time; to link it takes a while.
+    let in_file = |options: Options| options.weights(WeightsIn::File);
     let reports = Models::new()
-        .model("embed_and_lm_head", file("embed_and_lm_head"), |m| m)
-        .variants("encoder", [("a", file("encoder_a")), ("b", file("encoder_b"))], |m| {
-            m.dim("tokens", 1..=16)
-        })
+        .model("nllb", nllb, |m| in_file(m).dim("batch", 1).dim("seq", 1).dim("batch2", 1).dim("seq2", 1))
+        .variants("t5", adapters, |m| in_file(m).dim("batch", 1).dim("seq", 1..=16))
         .compile();
 
-    let mut lines = Vec::new();
-    for (name, report) in ["embed_and_lm_head", "encoder"].iter().zip(&reports) {
-        lines.push(format!("{name}: {} bytes of weights", report.stored_weight_bytes));
-        for weight in &report.weights {
-            let (names, readers) = (weight.names.join(" = "), weight.readers.len());
-            lines.push(format!("  {:>12} {names}, {} ({readers} readers)", weight.bytes, weight.layout));
-        }
-        for variant in &report.variants {
-            lines.push(format!("  {:>12} added by variant {}", variant.added_bytes, variant.name));
-        }
+    let (nllb, t5) = (&reports[0], &reports[1]);
+    let table = nllb.weights.iter().max_by_key(|weight| weight.bytes).expect("a model with weights");
+    let shape: Vec<String> = table.shape.iter().map(usize::to_string).collect();
+    let mut parts = vec![(
+        format!("nllb, table of {}", shape.join(" x ")),
+        nllb.initializer_bytes,
+        nllb.stored_weight_bytes,
+    )];
+    for variant in &t5.variants {
+        parts.push((format!("t5, adapter {}", variant.name), t5.initializer_bytes, variant.added_bytes));
     }
-    let mut places: Vec<_> = reports.iter().flat_map(|r| &r.weights).map(|w| (w.offset, w.bytes)).collect();
-    places.sort_unstable();
-    places.dedup();
-    let added: u64 = reports.iter().flat_map(|r| r.variants.iter().skip(1)).map(|v| v.added_bytes).sum();
-    let together = places.iter().map(|(_, bytes)| bytes).sum::<u64>() + added;
-    lines.push(format!("together: {together} bytes of weights"));
-    println!("cargo:rustc-env=SHARED_WEIGHTS_PARTS={}", lines.join("|"));
+    let parts: String = parts.iter().map(|part| format!("{part:?},")).collect();
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets OUT_DIR"));
+    fs::write(out.join("parts.rs"), format!("[{parts}]")).expect("OUT_DIR can be written");
 }
