@@ -7,11 +7,14 @@
 //! Tiles depend on the number of keys alone, so the bits of a row do not depend on how many queries are computed beside
 //! it, but for the one exception of [`crate::matmul`]: few queries are dot products along the keys as they lie.
 //!
+//! Where it is known which keys a query can see at all ([`Band`]: causal masks, windows), tiles without such keys are left
+//! out. They would add exact zeros: a row in which no key was seen is computed over all tiles.
+//!
 //! Rows whose scores are all −∞ are 0/0, hence NaN, as in a softmax followed by a product, unless [`Scores::empty`]
 //! says otherwise. A NaN among the scores of a row makes the row NaN. Without keys the result is 0.
 
+mod half;
 pub mod reference;
-
 mod softmax;
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,8 @@ use crate::isa;
 use crate::matmul::lanes::Path;
 use crate::matmul::pack::PANEL;
 use crate::matmul::{DOT_ROWS, Rhs, matmul_f32_at, transpose};
+use core::ops::Range;
+pub use half::{attention_half, attention_half_scratch};
 use softmax::{Row, soften};
 
 /// The extents of an attention.
@@ -50,9 +55,9 @@ pub struct Strides {
 
 /// Queries, keys or values.
 #[derive(Clone, Copy)]
-pub struct Operand<'a> {
+pub struct Operand<'a, T = f32> {
     /// The elements.
-    pub data: &'a [f32],
+    pub data: &'a [T],
     /// Where rows are.
     pub strides: Strides,
 }
@@ -65,14 +70,48 @@ pub type Map<'a> = &'a (dyn Fn([usize; 4], usize, &mut [f32]) + Sync);
 pub struct Scores<'a> {
     /// They are multiplied by this first.
     pub scale: f32,
-    /// Then mapped. Each score is shown exactly once.
+    /// Then mapped. Each score is shown at most once.
     pub map: Option<Map<'a>>,
+    /// Where the map leaves scores.
+    pub band: Option<Band>,
     /// Whether rows that would be NaN are 0 instead.
     pub empty: bool,
 }
 
+/// The keys that a query can see: what the map makes of the others is far below what it makes of any that are seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Band {
+    /// The first key.
+    pub from: Line,
+    /// One past the last key.
+    pub to: Line,
+    /// Scores that were mapped to less are of keys that are not seen.
+    pub low: f32,
+}
+
+/// A number for each query: `query * step + start`.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// What the next query adds.
+    pub step: isize,
+    /// The number of query 0.
+    pub start: isize,
+}
+
+impl Band {
+    /// The keys of `0..keys` that one of `count` queries from `first` on can see.
+    fn keys(&self, first: usize, count: usize, keys: usize) -> Range<usize> {
+        let ends = [first, (first + count).saturating_sub(1)].map(usize::cast_signed);
+        let at = |line: &Line| ends.map(|row| row.saturating_mul(line.step).saturating_add(line.start));
+        let ([a, b], [c, d]) = (at(&self.from), at(&self.to));
+        let clamped = |key: isize| key.clamp(0, keys.cast_signed()).cast_unsigned();
+        let range = clamped(a.min(b))..clamped(c.max(d));
+        if range.is_empty() { 0..0 } else { range }
+    }
+}
+
 /// Most keys of a tile.
-const TILE: usize = 512;
+pub const TILE: usize = 512;
 /// Scores of a block of queries against a tile: together with the rows that make them they stay in the nearest caches.
 const BLOCK: usize = 8 * 1024;
 const _: () = assert!(HEIGHT * TILE <= BLOCK, "a block has room for its smallest number of rows");
@@ -181,17 +220,15 @@ fn attention_f32_at(
                     one.clear();
                     continue;
                 }
-                for from in (0..keys).step_by(TILE) {
-                    one.tile(from, TILE.min(keys - from));
-                }
+                one.run();
             }
         }
     }
 }
 
-impl<'a> Operand<'a> {
+impl<'a, T> Operand<'a, T> {
     /// From the first element of a matrix on; empty where the matrix has no rows.
-    fn from(&self, at: [usize; 3]) -> &'a [f32] {
+    fn from(&self, at: [usize; 3]) -> &'a [T] {
         self.data.get(self.strides.offset(at)..).unwrap_or(&[])
     }
 }
@@ -241,22 +278,104 @@ struct Rows {
     across: bool,
 }
 
+/// Which blocks are computed against a tile.
+#[derive(Clone, Copy, PartialEq)]
+enum Sweep {
+    /// Those that can see keys of it.
+    Seen,
+    /// The others, if they have rows that saw no key at all.
+    Rest,
+}
+
+/// A tile: `keys` keys from `from` on.
+#[derive(Clone, Copy)]
+struct Tile {
+    from: usize,
+    keys: usize,
+}
+
 impl One<'_> {
-    /// All rows against one tile of keys.
-    fn tile(&mut self, from: usize, keys: usize) {
+    /// All rows against all keys.
+    fn run(&mut self) {
+        let keys = self.extents.keys;
+        let tiles = || (0..keys).step_by(TILE).map(|from| Tile { from, keys: TILE.min(keys - from) });
+        let Some(band) = self.scores.band else {
+            tiles().for_each(|tile| self.tile(tile, Sweep::Seen));
+            return;
+        };
+        self.largest.fill(f32::NEG_INFINITY);
+        tiles().for_each(|tile| self.tile(tile, Sweep::Seen));
+        if self.largest.iter().all(|&largest| largest > band.low) {
+            return;
+        }
+        tiles().for_each(|tile| self.tile(tile, Sweep::Rest));
+        let width = self.extents.width;
+        for rows in self.blocks() {
+            if self.saw_all(rows) {
+                continue;
+            }
+            let (to, to_row) = (self.start(rows, &self.out_strides), self.step(rows, &self.out_strides));
+            let sums = &self.sums[self.states(rows)];
+            for (i, &sum) in sums.iter().enumerate() {
+                divide(&mut self.out[to + i * to_row..][..width], sum, self.scores.empty);
+            }
+        }
+    }
+
+    /// The rows in blocks, the same for each tile.
+    fn blocks(&self) -> impl Iterator<Item = Rows> + use<> {
         let across = self.extents.queries == 1;
         let (matrices, rows) = if across { (1, self.group) } else { (self.group, self.extents.queries) };
-        let packed = matrices * rows > DOT_ROWS;
-        if packed {
-            self.pack(from, keys);
-        }
-        let blocks = rows.div_ceil(block_rows(keys)).max(1);
+        let blocks = rows.div_ceil(block_rows(self.extents.keys)).max(1);
         let height = rows.div_ceil(blocks).max(1);
-        for group in 0..matrices {
-            for first in (0..rows).step_by(height) {
-                let rows = Rows { group, first, count: height.min(rows - first), across };
-                self.block(rows, from, keys, packed);
+        (0..matrices).flat_map(move |group| {
+            let count = move |first| height.min(rows - first);
+            (0..rows).step_by(height).map(move |first| Rows { group, first, count: count(first), across })
+        })
+    }
+
+    /// The keys that some of these rows can see.
+    fn seen(&self, rows: Rows) -> Range<usize> {
+        let keys = self.extents.keys;
+        let (first, count) = if rows.across { (0, 1) } else { (rows.first, rows.count) };
+        self.scores.band.map_or(0..keys, |band| band.keys(first, count, keys))
+    }
+
+    /// Where the states of rows are.
+    fn states(&self, rows: Rows) -> Range<usize> {
+        let first = rows.group * self.extents.queries + rows.first;
+        first..first + rows.count
+    }
+
+    /// Whether each of these rows has seen a key.
+    fn saw_all(&self, rows: Rows) -> bool {
+        let low = |largest: &f32| self.scores.band.is_none_or(|band| *largest > band.low);
+        self.largest[self.states(rows)].iter().all(low)
+    }
+
+    /// Whether rows are computed against a tile.
+    fn visits(&self, rows: Rows, tile: Tile, sweep: Sweep) -> bool {
+        let seen = self.seen(rows);
+        let now = seen.start < tile.from + tile.keys && tile.from < seen.end;
+        match sweep {
+            Sweep::Seen => now,
+            Sweep::Rest => !now && !self.saw_all(rows),
+        }
+    }
+
+    /// All rows against one tile of keys.
+    fn tile(&mut self, tile: Tile, sweep: Sweep) {
+        let packed = self.group * self.extents.queries > DOT_ROWS;
+        let mut ready = !packed;
+        for rows in self.blocks() {
+            if !self.visits(rows, tile, sweep) {
+                continue;
             }
+            if !ready {
+                self.pack(tile.from, tile.keys);
+                ready = true;
+            }
+            self.block(rows, tile, sweep, packed);
         }
     }
 
@@ -280,8 +399,15 @@ impl One<'_> {
     }
 
     /// Some rows against one tile of keys.
-    fn block(&mut self, rows: Rows, from: usize, keys: usize, packed: bool) {
+    fn block(&mut self, rows: Rows, tile: Tile, sweep: Sweep, packed: bool) {
         let Extents { depth, width, .. } = *self.extents;
+        let (Tile { from, keys }, seen) = (tile, self.seen(rows));
+        let states = self.states(rows);
+        let first = match sweep {
+            Sweep::Seen => from <= seen.start,
+            Sweep::Rest => from == 0 && seen.is_empty(),
+        };
+        let last = sweep == Sweep::Seen && seen.end <= from + keys;
         let (q, q_row) = (self.start(rows, &self.q_strides), self.step(rows, &self.q_strides));
         let (to, to_row) = (self.start(rows, &self.out_strides), self.step(rows, &self.out_strides));
         let right = if packed {
@@ -293,11 +419,8 @@ impl One<'_> {
         let none = Epilogue::NONE;
         matmul_f32_at(self.path, rows.count, depth, keys, &self.q[q..], q_row, right, block, keys, &none);
         let out = &mut self.out[to..];
-        let states = rows.group * self.extents.queries + rows.first;
-        let (largest, sums) =
-            (&mut self.largest[states..][..rows.count], &mut self.sums[states..][..rows.count]);
+        let (largest, sums) = (&mut self.largest[states.clone()], &mut self.sums[states]);
         let (scores, at) = (self.scores, self.at);
-        let (only, last) = (keys == self.extents.keys, from + keys == self.extents.keys);
         isa::vectorize(
             #[inline(always)]
             || {
@@ -312,10 +435,10 @@ impl One<'_> {
                             if rows.across { (rows.first + i, 0) } else { (rows.group, rows.first + i) };
                         map([at[0], at[1], at[2] + group, query], from, row);
                     }
-                    let before = if from == 0 { Row::NEW } else { Row { largest: largest[i], sum: sums[i] } };
+                    let before = if first { Row::NEW } else { Row { largest: largest[i], sum: sums[i] } };
                     let (after, factor) = soften(row, scale, before);
                     (largest[i], sums[i]) = (after.largest, after.sum);
-                    if from > 0 && factor != 1.0 {
+                    if !first && factor != 1.0 {
                         for value in &mut out[i * to_row..][..width] {
                             *value *= factor;
                         }
@@ -324,23 +447,12 @@ impl One<'_> {
             },
         );
         let sums = &*sums;
-        let divide = |row: usize, _: usize, values: &mut [f32]| {
-            let factor = 1.0 / sums[row];
-            let factor =
-                if scores.empty && (factor.is_nan() || factor == f32::INFINITY) { 0.0 } else { factor };
-            isa::vectorize(
-                #[inline(always)]
-                || {
-                    // A row that is to be 0 may hold NaN so far.
-                    for value in values.iter_mut() {
-                        *value = if factor == 0.0 { 0.0 } else { *value * factor };
-                    }
-                },
-            );
-        };
+        let finish = |row: usize, _: usize, values: &mut [f32]| divide(values, sums[row], scores.empty);
+        // Rows that saw no key go on to the other tiles.
+        let last = last && scores.band.is_none_or(|band| largest.iter().all(|&l| l > band.low));
         let epilogue = Epilogue {
-            residual_in_place: !(only || from == 0),
-            then: if last { Some(&divide) } else { None },
+            residual_in_place: !first,
+            then: if last { Some(&finish) } else { None },
             ..Epilogue::NONE
         };
         let right = if packed {
@@ -370,4 +482,19 @@ impl One<'_> {
             }
         }
     }
+}
+
+/// Divides a row by the sum of its powers. A row without any is 0 instead of NaN if `empty` says so.
+fn divide(values: &mut [f32], sum: f32, empty: bool) {
+    let factor = 1.0 / sum;
+    let factor = if empty && (factor.is_nan() || factor == f32::INFINITY) { 0.0 } else { factor };
+    isa::vectorize(
+        #[inline(always)]
+        || {
+            // A row that is to be 0 may hold NaN so far.
+            for value in values.iter_mut() {
+                *value = if factor == 0.0 { 0.0 } else { *value * factor };
+            }
+        },
+    );
 }

@@ -4,6 +4,7 @@
 //! recipes of ONNX's attention operators build products, maps and softmaxes like every exporter that knows none.
 
 mod attend;
+mod band;
 mod contrib;
 mod lower;
 mod rotary;
@@ -54,8 +55,8 @@ const fn microsoft(name: &'static str, doc: &'static str, build: Build) -> OpDef
     OpDef { name, domain: "com.microsoft", since: &[1], doc, build }
 }
 
-/// The core operator: `softmax(scores(q · kᵀ)) · v` of `q [batch…, m, d]`, `k [batch…, n, d]`, `v [batch…, n, w]` in f32,
-/// with the leading axes broadcast.
+/// The core operator: `softmax(scores(q · kᵀ)) · v` of `q [batch…, m, d]`, `k [batch…, n, d]`, `v [batch…, n, w]`, with the
+/// leading axes broadcast. Operands and result have one type, f32, f16 or bf16; in between everything is f32.
 #[derive(Clone)]
 pub struct Attention {
     /// What becomes of a score before the softmax, over the space `[batch…, m, n]`. Its input 0 is the product, input
@@ -78,6 +79,11 @@ impl std::fmt::Debug for Attention {
 pub const MOST_BATCH_AXES: usize = 3;
 
 impl Attention {
+    /// Whether operands may have this type.
+    pub fn takes(dtype: DType) -> bool {
+        matches!(dtype, DType::F32 | DType::F16 | DType::BF16)
+    }
+
     /// Extents of the leading axes.
     fn batch(operands: [&TensorType; 3]) -> Result<Shape, Diagnostic> {
         let [q, k, v] = operands.map(|ty| &ty.shape[..ty.rank() - 2]);
@@ -92,7 +98,8 @@ impl Op for Attention {
 
     fn infer(&self, inputs: &[Fact<'_>]) -> Result<Vec<TensorType>, Diagnostic> {
         let (q, k, v) = (inputs[0].ty, inputs[1].ty, inputs[2].ty);
-        let floats = [q, k, v].iter().all(|ty| ty.dtype == DType::F32 && ty.rank() >= 2);
+        let floats =
+            [q, k, v].iter().all(|ty| ty.dtype == q.dtype && Attention::takes(ty.dtype) && ty.rank() >= 2);
         let last = |ty: &TensorType, from_end: usize| ty.shape[ty.rank() - from_end].clone();
         if !floats || last(q, 1) != last(k, 1) || last(k, 2) != last(v, 2) {
             return Err(Diagnostic::new(Code::BadInput, format!("no attention of {q}, {k} and {v}")));
@@ -121,14 +128,16 @@ impl Op for Attention {
             ));
         }
         let shape = self.perm.iter().map(|&a| result[a].clone()).collect();
-        Ok(vec![TensorType::new(DType::F32, shape)])
+        Ok(vec![TensorType::new(q.dtype, shape)])
     }
 
     fn eval(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         if self.scores.sizes().next().is_some() {
             return None;
         }
-        let product = MatMul { transposed: true }.eval(&inputs[..2])?.remove(0);
+        let dtype = inputs[0].dtype();
+        let wide: Vec<Tensor> = inputs[..3].iter().map(|x| cast(x, DType::F32)).collect::<Option<_>>()?;
+        let product = MatMul { transposed: true }.eval(&wide[..2])?.remove(0);
         let shapes = inputs[3..].iter().map(|t| t.ty().shape);
         let shapes: Vec<Shape> = shapes.chain([product.ty().shape]).collect();
         let space = broadcast_all(shapes.iter().map(Vec::as_slice)).ok()?;
@@ -147,8 +156,8 @@ impl Op for Attention {
         }
         let softmax = Map { expr: builder.finish(share), space, row_axes: 1, reduced: false };
         let shares = softmax.eval(&operands)?.remove(0);
-        let result = MatMul { transposed: false }.eval(&[shares, inputs[2].clone()])?;
-        Transpose { perm: self.perm.clone() }.eval(&result)
+        let result = MatMul { transposed: false }.eval(&[shares, wide[2].clone()])?;
+        Transpose { perm: self.perm.clone() }.eval(&[cast(&result[0], dtype)?])
     }
 
     fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
@@ -158,6 +167,14 @@ impl Op for Attention {
     fn writes_strided(&self) -> bool {
         true
     }
+}
+
+/// A tensor in another type.
+fn cast(x: &Tensor, dtype: DType) -> Option<Tensor> {
+    let mut builder = ExprBuilder::new();
+    let element = builder.input(0, x.dtype());
+    let element = builder.cast(element, dtype);
+    Map::new(builder.finish(element), x.ty().shape).eval(std::slice::from_ref(x))?.pop()
 }
 
 /// How many axes of a batch repeat something.

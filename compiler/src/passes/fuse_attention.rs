@@ -22,7 +22,7 @@ use crate::ops::attention::{Attention, MOST_BATCH_AXES, repeating_axes};
 use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
 use crate::ops::movement::{Broadcast, Reshape, Transpose};
-use crate::types::{DType, Origin, Shape};
+use crate::types::{Origin, Shape};
 use path::{Path, Read};
 use std::rc::Rc;
 
@@ -60,13 +60,14 @@ impl<'g> Found<'g> {
         let second = node.is::<MatMul>().filter(|m| !m.transposed)?;
         let (shares, values) = (node.inputs[0], node.inputs[1]);
         let ty = graph.ty(node.outputs[0]);
-        if second.transposed || ty.dtype != DType::F32 || graph.constant(values).is_some() {
+        if second.transposed || !Attention::takes(ty.dtype) || graph.constant(values).is_some() {
             return None;
         }
         let path = Path::from(graph, shares, uses)?;
         let (queries, mut keys) = (path.product.inputs[0], path.product.inputs[1]);
         let mut keys_across = !path.product.is::<MatMul>()?.transposed;
-        if graph.constant(keys).is_some() {
+        let one_type = [queries, keys].iter().all(|v| graph.ty(*v).dtype == ty.dtype);
+        if graph.constant(keys).is_some() || !one_type {
             return None;
         }
         // Exporters transpose the keys; their own order is wanted here.

@@ -44,7 +44,7 @@ fn check(case: &Case, map: Option<Map<'_>>, empty: bool) {
     let q = Operand { data: &q, strides: q_strides };
     let k = Operand { data: &k, strides: k_strides };
     let v = Operand { data: &v, strides: v_strides };
-    let scores = Scores { scale: 0.5, map, empty };
+    let scores = Scores { scale: 0.5, map, band: None, empty };
     let mut expected = vec![7.0; batch[0] * out_strides.batch[0]];
     let mut row = vec![0.0; keys];
     reference::attention(&extents, q, k, v, &scores, &mut expected, out_strides, &mut row);
@@ -147,7 +147,7 @@ fn rows_do_not_depend_on_their_number() {
         let of = |data| Operand { data, strides };
         let mut out = vec![0.0; queries * 24];
         let mut scratch = vec![0.0; attention_scratch(1, queries, 700, 24, 24)];
-        let scores = Scores { scale: 1.0, map: None, empty: false };
+        let scores = Scores { scale: 1.0, map: None, band: None, empty: false };
         attention_f32(&extents, of(&q), of(&k), of(&v), &scores, &mut out, strides, &mut scratch);
         out
     };
@@ -156,4 +156,135 @@ fn rows_do_not_depend_on_their_number() {
         let some = run(queries);
         assert!(some.iter().zip(&all).all(|(a, b)| a.to_bits() == b.to_bits()), "{queries}");
     }
+}
+
+/// What is left out of a band does not change a bit, nor do rows that see nothing at all.
+#[test]
+fn bands_leave_out_what_is_masked() {
+    let line = |step: isize, start: isize| Line { step, start };
+    let bands = [
+        // Causal, after a cache of 300 keys, with a window of 200, and the keys of a distance and beyond.
+        (line(0, 0), line(1, 1)),
+        (line(0, 0), line(1, 301)),
+        (line(1, -199), line(1, 1)),
+        (line(1, 40), line(0, isize::MAX)),
+        (line(-1, 1200), line(0, 1300)),
+    ];
+    for (from, to) in bands {
+        for lowest in [f32::NEG_INFINITY, f32::MIN] {
+            for (queries, keys, group) in [(1, 1300, 3), (40, 1100, 2), (90, 1030, 1), (3, 700, 1)] {
+                let count = std::sync::atomic::AtomicUsize::new(0);
+                let map = |at: [usize; 4], key: usize, scores: &mut [f32]| {
+                    count.fetch_add(scores.len(), std::sync::atomic::Ordering::Relaxed);
+                    let query = at[3].cast_signed();
+                    for (key, score) in (key..).zip(scores) {
+                        let key = key.cast_signed();
+                        let seen = key >= query * from.step + from.start
+                            && key < (query * to.step).saturating_add(to.start);
+                        // Some rows see none of the keys that the band leaves.
+                        *score = if seen && query % 7 != 3 { *score } else { lowest };
+                    }
+                };
+                let extents = Extents { batch: [1, 2, group], queries, keys, depth: 8, width: 12 };
+                let strides = |columns: usize, rows: usize| Strides {
+                    batch: [0, group * rows * columns, rows * columns],
+                    row: columns,
+                };
+                let (q, k, v) = (
+                    numbers(8 * 2 * group * queries, 1),
+                    numbers(8 * 2 * keys, 2),
+                    numbers(12 * 2 * keys, 3),
+                );
+                let shared = |columns: usize| Strides { batch: [0, keys * columns, 0], row: columns };
+                let run = |path, band| {
+                    let scores = Scores { scale: 1.0, map: Some(&map), band, empty: false };
+                    let mut out = vec![0.0; 2 * group * queries * 12];
+                    let mut scratch = vec![f32::NAN; attention_scratch(group, queries, keys, 8, 12)];
+                    attention_f32_at(
+                        path,
+                        &extents,
+                        Operand { data: &q, strides: strides(8, queries) },
+                        Operand { data: &k, strides: shared(8) },
+                        Operand { data: &v, strides: shared(12) },
+                        &scores,
+                        &mut out,
+                        strides(12, queries),
+                        &mut scratch,
+                    );
+                    (out, count.swap(0, std::sync::atomic::Ordering::Relaxed))
+                };
+                for path in Path::all() {
+                    let (all, whole) = run(path, None);
+                    let (some, visited) = run(path, Some(Band { from, to, low: -1e38 }));
+                    let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+                    assert!(all.iter().zip(&some).all(same), "{from:?} {to:?} {lowest} {queries} of {keys}");
+                    assert!(visited <= whole);
+                    let few = queries == 1 && to.start == 1 && from.step == 0;
+                    assert!(!few || visited < whole, "{visited} of {whole} scores");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn halves_are_widened() {
+    use crate::{bf16, f16};
+    fn check<T: crate::element::Element + crate::math::Cast<f32>>(digits: f32)
+    where
+        f32: crate::math::Cast<T>,
+    {
+        for case in cases().iter().filter(|c| c.keys > 0) {
+            let Case { batch, queries, keys, depth, width, shared } = *case;
+            let extents = Extents { batch, queries, keys, depth, width };
+            let halves = |len: usize, seed: u32| -> Vec<T> {
+                numbers(len, seed).into_iter().map(crate::math::cast::<f32, T>).collect()
+            };
+            let wide = |x: &[T]| -> Vec<f32> { x.iter().map(|&x| crate::math::cast::<T, f32>(x)).collect() };
+            let of = [
+                merged(batch, queries, depth, false),
+                merged(batch, keys, depth, shared),
+                merged(batch, keys, width, shared),
+                merged(batch, queries, width, false),
+            ];
+            let [q, k, v] = [0, 1, 2].map(|i| halves(batch[0] * of[i].batch[0], i as u32 + 1));
+            let map = |at: [usize; 4], key: usize, scores: &mut [f32]| {
+                for (i, score) in scores.iter_mut().enumerate() {
+                    *score += (at[0] + 2 * at[1] + 3 * at[2]) as f32 - (at[3] + key + i) as f32 / 16.0;
+                }
+            };
+            let scores = Scores { scale: 0.5, map: Some(&map), band: None, empty: false };
+            let mut expected = vec![7.0; batch[0] * of[3].batch[0]];
+            let mut row = vec![0.0; keys];
+            let (wide_q, wide_k, wide_v) = (wide(&q), wide(&k), wide(&v));
+            reference::attention(
+                &extents,
+                Operand { data: &wide_q, strides: of[0] },
+                Operand { data: &wide_k, strides: of[1] },
+                Operand { data: &wide_v, strides: of[2] },
+                &scores,
+                &mut expected,
+                of[3],
+                &mut row,
+            );
+            let mut out = vec![crate::math::cast::<f32, T>(7.0); expected.len()];
+            let mut scratch = vec![f32::NAN; attention_half_scratch(batch[2], queries, keys, depth, width)];
+            attention_half(
+                &extents,
+                Operand { data: &q, strides: of[0] },
+                Operand { data: &k, strides: of[1] },
+                Operand { data: &v, strides: of[2] },
+                &scores,
+                &mut out,
+                of[3],
+                &mut scratch,
+            );
+            for (&got, &want) in wide(&out).iter().zip(&expected) {
+                assert!((got - want).abs() <= digits * want.abs().max(0.1), "{extents:?}: {got} not {want}");
+            }
+        }
+    }
+    // Half a unit in the last place, and what f32 leaves.
+    check::<f16>(0.0006);
+    check::<bf16>(0.005);
 }

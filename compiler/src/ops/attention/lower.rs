@@ -1,5 +1,6 @@
 //! Attention as a kernel call: heads that were split off or repeated are strides of its operands.
 
+use super::band::Band;
 use super::{Attention, MOST_BATCH_AXES, repeating_axes};
 use crate::diag::Reported;
 use crate::expr::{Binary, Expr, ExprBuilder, ExprId, ExprKind};
@@ -7,6 +8,7 @@ use crate::lir::{Arg, RowLoad, RowMap};
 use crate::lower::{LowerCx, View};
 use crate::ops::movement::Transpose;
 use crate::types::{DType, Dim};
+use ingrain_kernels::attention::{TILE, attention_half_scratch, attention_scratch};
 
 /// Adds the step.
 ///
@@ -33,7 +35,10 @@ pub(super) fn lower(op: &Attention, cx: &mut LowerCx<'_>) -> Result<(), Reported
     };
     let map = rest.map(|expr| score_map(cx, &expr, &space, &axes));
     let group = axes[MOST_BATCH_AXES - 1].map_or(Dim::ONE, |a| batch[a].clone());
-    let needed = ingrain_kernels::attention::attention_scratch(
+    let dtype = cx.output_type(0).dtype;
+    let half = dtype != DType::F32;
+    let needed = if half { attention_half_scratch } else { attention_scratch };
+    let needed = needed(
         largest(cx, &group),
         largest(cx, &queries),
         largest(cx, &keys),
@@ -41,6 +46,9 @@ pub(super) fn lower(op: &Attention, cx: &mut LowerCx<'_>) -> Result<(), Reported
         largest(cx, &width),
     );
     let scratch = cx.scratch(DType::F32, Dim::from(needed));
+    // With one tile of keys there is nothing to leave out.
+    let band = Band::of(&op.scores, space.len()).filter(|_| largest(cx, &keys) > TILE);
+    let band = band.map(|band| band.argument(&keys));
     let extents = axes.iter().map(|a| Arg::Size(a.map_or(Dim::ONE, |a| batch[a].clone()))).collect();
     let macs = &(&Dim::product(&space) * &(&depth + &width)) * &Dim::ONE;
     let by_ref = |name, fields| Arg::Ref(Box::new(Arg::Struct(name, fields)));
@@ -63,6 +71,7 @@ pub(super) fn lower(op: &Attention, cx: &mut LowerCx<'_>) -> Result<(), Reported
             vec![
                 ("scale", Arg::Float(DType::F32, scale)),
                 ("map", map.map_or(Arg::None, |m| Arg::Some(Box::new(m)))),
+                ("band", band.map_or(Arg::None, |b| Arg::Some(Box::new(b)))),
                 ("empty", Arg::Bool(op.empty)),
             ],
         ),
@@ -70,7 +79,11 @@ pub(super) fn lower(op: &Attention, cx: &mut LowerCx<'_>) -> Result<(), Reported
         strides(&out, &axes),
         Arg::Write("scratch", scratch),
     ];
-    cx.call("attention::attention_f32", args, macs);
+    if half {
+        cx.generic_call("attention::attention_half", vec![dtype], args, macs);
+    } else {
+        cx.call("attention::attention_f32", args, macs);
+    }
     Ok(())
 }
 
@@ -94,8 +107,10 @@ fn output(op: &Attention, cx: &mut LowerCx<'_>) -> View {
     let mut view = cx.output(0);
     if !has_rows(&view) {
         let place = cx.dense_output(0);
-        view =
-            View { offset: place.offset, ..View::dense(place.buffer, DType::F32, &cx.output_type(0).shape) };
+        view = View {
+            offset: place.offset,
+            ..View::dense(place.buffer, cx.output_type(0).dtype, &cx.output_type(0).shape)
+        };
     }
     view.permuted(&Transpose::inverse(&op.perm))
 }

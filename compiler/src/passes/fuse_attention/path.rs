@@ -1,7 +1,8 @@
 //! From the shares of a softmax back to the product that the scores come from.
 
-use crate::expr::{Binary, Expr, ExprBuilder, ExprId, ExprKind, Reduction, Unary};
+use crate::expr::{Binary, Expr, ExprBuilder, ExprId, ExprKind, ExprNode, Reduction, Unary};
 use crate::ir::{Graph, NodeData, Value};
+use crate::ops::attention::Attention;
 use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
 use crate::ops::movement::Reshape;
@@ -155,7 +156,8 @@ impl Walk {
         });
         origins.reverse();
         origins.dedup();
-        Path { product, product_space: space, scores: builder.finish(output), reads, empty, origins, spaces }
+        let scores = widened(&builder.finish(output));
+        Path { product, product_space: space, scores, reads, empty, origins, spaces }
     }
 }
 
@@ -192,7 +194,7 @@ fn leads_to_product(graph: &Graph, value: Value, uses: &[usize], left: usize) ->
     };
     let shape = &graph.ty(value).shape;
     if node.is::<MatMul>().is_some() {
-        let fits = |v: &Value| graph.constant(*v).is_none() && graph.ty(*v).dtype == DType::F32;
+        let fits = |v: &Value| graph.constant(*v).is_none() && Attention::takes(graph.ty(*v).dtype);
         return node.inputs.iter().all(fits) && shape.len() >= 2;
     }
     let on = |v: &Value| leads_to_product(graph, *v, uses, left - 1);
@@ -217,13 +219,13 @@ fn same_matrices(a: &[Dim], b: &[Dim]) -> bool {
 /// What an expression is the softmax of, and whether NaN becomes 0.
 fn softmax_of(expr: &Expr) -> Option<(ExprId, bool)> {
     let kind = |id: ExprId| expr.node(id).kind;
-    let mut at = expr.output();
+    let mut at = narrowed(expr, expr.output());
     let mut empty = false;
     if let ExprKind::Select(condition, a, b) = kind(at)
         && kind(condition) == ExprKind::Unary(Unary::IsNan, b)
         && matches!(kind(a), ExprKind::Const(s) if s.as_f64() == 0.0)
     {
-        (at, empty) = (b, true);
+        (at, empty) = (narrowed(expr, b), true);
     }
     let is_sum_of = |sum: ExprId, of: ExprId| kind(sum) == ExprKind::Reduce(Reduction::Sum, of);
     let is_inverse_sum_of = |id: ExprId, of: ExprId| match kind(id) {
@@ -245,8 +247,41 @@ fn softmax_of(expr: &Expr) -> Option<(ExprId, bool)> {
     (kind(largest) == ExprKind::Reduce(Reduction::Max, x)
         && !plain.has_reductions()
         && plain.nodes().all(|(_, n)| n.kind != ExprKind::RowLength)
-        && plain.dtype() == DType::F32)
-        .then_some((x, empty))
+        && Attention::takes(plain.dtype()))
+    .then_some((x, empty))
+}
+
+/// What is rounded to half precision at a node, if that is what it does.
+fn narrowed(expr: &Expr, id: ExprId) -> ExprId {
+    match expr.node(id).kind {
+        ExprKind::Cast(of) if expr.node(of).dtype == DType::F32 && Attention::takes(expr.node(id).dtype) => {
+            of
+        }
+        _ => id,
+    }
+}
+
+/// The expression with all that it computes in half precision computed in f32: the kernel rounds once, at its end. Input 0
+/// is f32.
+fn widened(expr: &Expr) -> Expr {
+    let half = |dtype: DType| matches!(dtype, DType::F16 | DType::BF16);
+    let mut builder = ExprBuilder::new();
+    let mut new: Vec<ExprId> = Vec::with_capacity(expr.len());
+    for (_, node) in expr.nodes() {
+        new.push(match node.kind {
+            ExprKind::Input(0) => builder.input(0, DType::F32),
+            ExprKind::Input(i) if half(node.dtype) => {
+                let read = builder.input(i, node.dtype);
+                builder.cast(read, DType::F32)
+            }
+            ExprKind::Const(value) if half(node.dtype) => builder.scalar(value.cast(DType::F32)),
+            _ => {
+                let dtype = if half(node.dtype) { DType::F32 } else { node.dtype };
+                builder.rebuilt(ExprNode { dtype, ..node }, &|id| new[id.0 as usize])
+            }
+        });
+    }
+    builder.finish(new[expr.output().0 as usize])
 }
 
 /// The expression whose result is a node of another.

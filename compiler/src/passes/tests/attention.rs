@@ -130,6 +130,24 @@ fn positions_of_groups() {
     assert!(text.contains("sub(index3, index4)"), "{text}");
 }
 
+/// Converters to half precision leave the softmax, or more than it, in f32 between casts.
+#[test]
+fn half_precision_with_and_without_casts() {
+    let half = QKV.replace("float", "float16");
+    let constants = SHAPES.replace("float c", "float16 c");
+    let body = format!(
+        "{SPLIT} s = MatMul(qt, kt) d = Mul(s, c) a = Add(d, m) p = Softmax(a) o = MatMul(p, vt) {MERGE}"
+    );
+    let text = check(&format!("{half}, float16[2,1,1,7] m"), &constants, &body);
+    assert!(text.contains("f16[2,5,3,4] = Attention [add(mul(in0, 0.5), f32(in1))]"), "{text}");
+    let body = format!(
+        "{SPLIT} s = MatMul(qt, kt) w = Cast <to = 1> (s) d = Mul(w, c) r = Cast <to = 10> (d) x = Cast <to = 1> (r) a = Add(x, m)
+         p = Softmax(a) n = Cast <to = 10> (p) o = MatMul(n, vt) {MERGE}"
+    );
+    let text = check(&format!("{half}, float[2,1,1,7] m"), SHAPES, &body);
+    assert!(text.contains("f16[2,5,3,4] = Attention [add(mul(in0, 0.5), in1)]"), "{text}");
+}
+
 #[test]
 fn shares_that_are_read_elsewhere_stay() {
     let model = "<ir_version: 8, opset_import: [\"\" : 17]>
