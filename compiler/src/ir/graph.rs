@@ -1,10 +1,11 @@
 //! Values, nodes and the graph.
 
+use super::content::{self, Sizes};
 use super::op::{Fact, Op};
 use crate::diag::{Code, Diagnostic};
 use crate::expr::Expr;
 use crate::types::{DType, Dim, Origin, Range, Scalar, Symbol, Symbols, Tensor, TensorType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -121,6 +122,7 @@ pub struct Graph {
     /// Constants that the caller may replace: the last inputs, and what they are unless replaced.
     pub defaults: Vec<Tensor>,
     composites: BTreeMap<Value, Composite>,
+    extents: BTreeSet<Dim>,
     /// Inputs, by name, that must have this value.
     pub pinned: Vec<(String, Tensor)>,
 }
@@ -216,9 +218,8 @@ impl Graph {
 
     /// Adds a constant.
     pub fn add_const(&mut self, tensor: Tensor) -> Value {
-        let countable = tensor.dtype().is_int() || tensor.dtype() == DType::Bool;
-        let content = (countable && tensor.len() <= 64)
-            .then(|| tensor.scalars().map(|s| Dim::from(s.as_i64())).collect());
+        let content =
+            if tensor.len() <= 64 { tensor.scalars().map(content::parts_of).collect() } else { None };
         self.push(tensor.ty(), Def::Const(tensor), content)
     }
 
@@ -252,13 +253,15 @@ impl Graph {
     }
 
     fn push(&mut self, ty: TensorType, def: Def, content: Option<Vec<Dim>>) -> Value {
+        self.extents.extend(ty.shape.iter().filter(|d| content::is_telling(d)).cloned());
         self.values.push(ValueData { ty, name: None, def, content });
         Value(u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX))
     }
 
     fn fact(&self, value: Value) -> Fact<'_> {
         let data = self.value(value);
-        Fact { ty: &data.ty, constant: self.constant(value), content: data.content.as_deref() }
+        let sizes = Sizes { symbols: &self.symbols, extents: &self.extents };
+        Fact { ty: &data.ty, constant: self.constant(value), content: data.content.as_deref(), sizes }
     }
 
     /// Adds a node and gives its results. Small constant results are computed at once.
@@ -278,6 +281,7 @@ impl Graph {
             check_size(ty, &self.symbols)?;
         }
         let content = if epilogue.is_none() && types.len() == 1 { op.content(&facts) } else { None };
+        let content = content.filter(|c| content::is_exact(c, types[0].dtype, &self.symbols));
         if let Some(folded) = content.as_ref().and_then(|c| fixed_content(c, &types[0])) {
             return Ok(vec![self.add_const(folded)]);
         }
@@ -328,10 +332,11 @@ fn fold_pays(types: &[TensorType], facts: &[Fact<'_>]) -> bool {
         && (result <= FOLD_BYTES || result <= given && result <= FOLD_BYTES_IF_SHRINKING)
 }
 
-/// The constant that `content` is, if none of it is symbolic.
+/// The constant that `content` is, if none of it is symbolic. Floating-point constants are computed as the model says,
+/// to the sign of zero.
 fn fixed_content(content: &[Dim], ty: &TensorType) -> Option<Tensor> {
     let values: Option<Vec<i64>> = content.iter().map(Dim::as_i64).collect();
-    let shape = ty.fixed_shape()?;
+    let shape = ty.fixed_shape().filter(|_| !ty.dtype.is_float())?;
     let values = values.filter(|v| v.len() == shape.iter().product::<usize>())?;
     Some(Tensor::from_scalars(ty.dtype, shape, values.into_iter().map(|v| Scalar::Int(DType::I64, v))))
 }

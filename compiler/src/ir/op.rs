@@ -1,5 +1,6 @@
 //! What a core operator is to this compiler.
 
+use super::content::Sizes;
 use super::graph::Graph;
 use crate::diag::{Diagnostic, Reported};
 use crate::lir::Packing;
@@ -17,6 +18,8 @@ pub struct Fact<'a> {
     pub constant: Option<&'a Tensor>,
     /// Its elements as expressions of symbols, if it is a small integer tensor that holds dimensions.
     pub content: Option<&'a [Dim]>,
+    /// What is known of sizes.
+    pub sizes: Sizes<'a>,
 }
 
 /// How a node reads a constant.

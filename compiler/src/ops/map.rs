@@ -7,10 +7,10 @@ mod symbolic;
 
 use crate::diag::{Code, Diagnostic, Reported};
 use crate::expr::{Expr, ExprKind, evaluate};
-use crate::ir::{Fact, Graph, NodeData, Op, Value};
+use crate::ir::{Fact, Graph, NodeData, Op, Sizes, Value};
 use crate::lir::{Access, MapStep, Packing, Place};
 use crate::lower::LowerCx;
-use crate::types::{DType, Dim, Shape, Tensor, TensorType};
+use crate::types::{Dim, Shape, Tensor, TensorType};
 
 use super::shape::broadcast;
 
@@ -86,14 +86,13 @@ impl Op for Map {
 
     fn content(&self, inputs: &[Fact<'_>]) -> Option<Vec<Dim>> {
         let elements = Dim::product(&self.space).as_usize().filter(|&n| n <= 64)?;
-        let dtype = self.expr.dtype();
-        let countable = dtype.is_int() || dtype == DType::Bool;
-        if !countable || self.expr.has_reductions() || self.space.len() > 1 {
+        if self.expr.has_reductions() || self.space.len() > 1 {
             return None;
         }
         let per_input: Option<Vec<&[Dim]>> = inputs.iter().map(|f| f.content).collect();
         let per_input = per_input?;
-        (0..elements).map(|e| symbolic::element(&self.expr, &per_input, e)).collect()
+        let sizes = inputs.first().map_or(Sizes::NOTHING, |f| f.sizes);
+        (0..elements).map(|e| symbolic::element(&self.expr, &per_input, sizes, e)).collect()
     }
 
     fn eval(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {

@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::expr::{ExprBuilder, ExprId};
 use crate::import::attributes::AttributeReader;
 use crate::import::body::Scope;
-use crate::ir::{Def, Graph, Op, Value};
+use crate::ir::{Def, Graph, Op, Value, whole};
 use crate::types::{DType, Dim, Origin, Scalar, Shape, Tensor, TensorType};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -95,9 +95,10 @@ impl NodeCx<'_> {
         self.constant(value).cloned().ok_or_else(|| self.not_constant(what, value))
     }
 
-    /// The integers of a value that holds dimensions, as expressions of symbols.
+    /// The numbers of a value that holds dimensions, as expressions of symbols.
     pub fn dims(&self, value: Value) -> Option<Vec<Dim>> {
-        self.graph.value(value).content.clone()
+        let content = self.graph.value(value).content.as_ref()?;
+        content.iter().map(|d| whole(d, self.dtype(value))).collect()
     }
 
     /// The integers of input `i` as expressions of symbols; `what` names it in the message.

@@ -177,8 +177,14 @@ impl Dim {
     }
 
     /// Floor division by a positive number: whole multiples of it come out of the quotient, so that
-    /// `floor((h - 2) / 2) + 1` and `floor(h / 2)` are one dimension, and quotients of quotients are one quotient.
+    /// `floor((h - 2) / 2) + 1` and `floor(h / 2)` are one dimension, quotients of quotients are one quotient, and
+    /// fractions are in lowest terms.
     fn div_floor_fixed(&self, divisor: i64) -> Dim {
+        let common = self.terms().values().fold(divisor, |common, &c| divisor_of_both(common, c));
+        if common > 1 {
+            let reduced = self.terms().into_iter().map(|(monomial, c)| (monomial, c / common)).collect();
+            return Dim::from_terms(reduced).div_floor(&Dim::Fixed(divisor / common));
+        }
         let (mut whole, mut rest) = (BTreeMap::new(), BTreeMap::new());
         for (monomial, c) in self.terms() {
             // Only the constant leaves a remainder: 3 h / 2 and the ceiling -(-h / 2) read best as they are.
@@ -253,7 +259,41 @@ impl Dim {
             }
             sum = Range { lo: sum.lo.checked_add(product.lo)?, hi: sum.hi.checked_add(product.hi)? };
         }
+        for remainder in self.remainders().filter_map(|(rest, k, q)| {
+            let rest = rest.range_with(lookup)?;
+            let (a, b) = (0, k.checked_mul(q - 1)?);
+            Some(Range { lo: rest.lo.checked_add(a.min(b))?, hi: rest.hi.checked_add(a.max(b))? })
+        }) {
+            sum = Range { lo: sum.lo.max(remainder.lo), hi: sum.hi.min(remainder.hi) };
+        }
         Some(sum)
+    }
+
+    /// Each way in which this is `rest + k (a mod q)`, with `a mod q` written as `a - q floor(a / q)`: `(rest, k, q)`.
+    fn remainders(&self) -> impl Iterator<Item = (Dim, i64, i64)> + '_ {
+        let terms = match self {
+            Dim::Fixed(_) => None,
+            Dim::Sum(terms) => Some(terms.iter()),
+        };
+        terms.into_iter().flatten().filter_map(move |(monomial, &coefficient)| {
+            let [Atom::Div(a, Dim::Fixed(q))] = &monomial[..] else { return None };
+            if *q <= 1 || coefficient.wrapping_rem(*q) != 0 {
+                return None;
+            }
+            let k = -(coefficient / q);
+            let quotient = Dim::atom(monomial[0].clone());
+            let remainder = &(a - &(&quotient * &Dim::Fixed(*q))) * &Dim::Fixed(k);
+            let rest = self - &remainder;
+            (rest.term_count() < self.term_count()).then_some((rest, k, *q))
+        })
+    }
+
+    fn term_count(&self) -> usize {
+        match self {
+            Dim::Fixed(0) => 0,
+            Dim::Fixed(_) => 1,
+            Dim::Sum(terms) => terms.len(),
+        }
     }
 
     /// Replaces symbols by dimensions.
@@ -300,6 +340,15 @@ fn divide_monomial(monomial: &[Atom], by: &[Atom]) -> Option<Monomial> {
         rest.remove(at);
     }
     Some(rest)
+}
+
+/// The greatest common divisor of a positive number and another one.
+fn divisor_of_both(mut a: i64, b: i64) -> i64 {
+    let mut b = b.unsigned_abs().try_into().unwrap_or(1);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 fn floor_div(a: i64, b: i64) -> i64 {
@@ -478,6 +527,17 @@ mod tests {
     }
 
     #[test]
+    fn remainders_are_within_the_divisor() {
+        let symbols = Symbols::from([(Symbol::new("a"), Range { lo: 1, hi: 900 })]);
+        let (a, four) = (sym("a"), Dim::from(4_i64));
+        let modulo = |d: &Dim| d - &(&four * &d.div_floor(&four));
+        assert_eq!(modulo(&a).range(&symbols), Some(Range { lo: 0, hi: 3 }));
+        assert_eq!((-&modulo(&-&a)).range(&symbols), Some(Range { lo: -3, hi: 0 }));
+        let filled = &a + &modulo(&-&a);
+        assert_eq!(filled.range(&symbols), Some(Range { lo: 4, hi: 900 }));
+    }
+
+    #[test]
     fn ranges_and_rounding() {
         let symbols = Symbols::from([(Symbol::new("a"), Range { lo: 1, hi: 9 })]);
         let half_up = (&sym("a") + &Dim::ONE).div_floor(&Dim::from(2_i64));
@@ -488,6 +548,7 @@ mod tests {
         let halved = &(&h - &two).div_floor(&two) + &Dim::ONE;
         assert_eq!(halved, h.div_floor(&two));
         assert_eq!(halved.div_floor(&three), h.div_floor(&Dim::from(6_i64)));
+        assert_eq!((&h * &Dim::from(6_i64)).div_floor(&Dim::from(9_i64)).to_string(), "floor((2*h)/(3))");
         for value in -9..9 {
             for k in [-5, -1, 3, 7] {
                 let d = (&(&h * &Dim::from(k)) + &three).div_floor(&two).div_floor(&two);

@@ -29,10 +29,13 @@ pub(super) fn range(cx: &mut NodeCx<'_>) -> Built {
     Ok(vec![result])
 }
 
+/// The count where sizes decide it: `start`, `limit` and `delta` are expressions of symbols.
 fn whole_count(cx: &NodeCx<'_>) -> Result<Dim, Diagnostic> {
     let mut operands = Vec::with_capacity(3);
     for (i, name) in ["start", "limit", "delta"].into_iter().enumerate() {
-        let dims = cx.dims_input(i, name)?;
+        // As counted: of floating-point numbers all three are in parts.
+        let counted = cx.graph.value(cx.input(i)?).content.clone();
+        let dims = counted.map_or_else(|| cx.dims_input(i, name), Ok)?;
         operands.push(dims.into_iter().next().ok_or_else(|| not_one(name))?);
     }
     if operands[2].is(0) {
@@ -43,10 +46,12 @@ fn whole_count(cx: &NodeCx<'_>) -> Result<Dim, Diagnostic> {
     Ok(if never_negative { count } else { count.maximum(&Dim::ZERO) })
 }
 
+/// The count of a range of floating-point numbers: as they are, if they are known, and else as sizes decide it.
 fn float_count(cx: &NodeCx<'_>) -> Result<Dim, Diagnostic> {
     let mut operands = [0.0; 3];
     for (i, name) in ["start", "limit", "delta"].into_iter().enumerate() {
-        let tensor = cx.constant_input(i, name)?;
+        let value = cx.input(i)?;
+        let Some(tensor) = cx.constant(value) else { return whole_count(cx) };
         operands[i] = tensor.scalars().next().ok_or_else(|| not_one(name))?.as_f64();
     }
     let [start, limit, delta] = operands;

@@ -98,15 +98,39 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     }
     if let Some(axis) = open {
         let elements = Dim::product(&have);
-        shape[axis] = elements.exact_div(&Dim::product(&shape)).ok_or_else(|| {
+        let given = Dim::product(&shape);
+        let fixed = elements.as_i64().is_some() && given.as_i64().is_some();
+        let rounded = || (!fixed && !given.is(0)).then(|| elements.div_floor(&given));
+        shape[axis] = elements.exact_div(&given).or_else(rounded).ok_or_else(|| {
             Diagnostic::new(
                 Code::BadInput,
-                format!("{elements} elements cannot be shown to divide into the shape {wanted:?}"),
+                format!("{elements} elements cannot be divided into the shape {wanted:?}"),
             )
-            .help("the extents that are given must divide the number of elements, whatever the symbolic dimensions are")
+            .help("the extents that are given must divide the number of elements")
         })?;
     }
-    Ok(vec![cx.reshape(x, shape)?])
+    Ok(vec![regrouped(cx, x, shape)?])
+}
+
+/// A value under the shape that a model asks for. Where nothing shows that the numbers of elements are equal, as where
+/// a sequence is cut into windows, the program checks it.
+fn regrouped(cx: &mut NodeCx<'_>, x: Value, shape: Shape) -> Result<Value, Diagnostic> {
+    let own = cx.shape(x);
+    let (have, want) = (Dim::product(&own), Dim::product(&shape));
+    if have == want || have.as_i64().is_some() && want.as_i64().is_some() {
+        return cx.reshape(x, shape);
+    }
+    let same = |a: &[Dim], b: &[Dim]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let front = same(&own, &shape);
+    let backwards = |list: &[Dim]| list[front..].iter().rev().cloned().collect::<Vec<_>>();
+    let back = same(&backwards(&own), &backwards(&shape));
+    let (before, changed) = own.split_at(front);
+    let (changed, after) = changed.split_at(changed.len() - back);
+    let claimed = Dim::product(&shape[front..shape.len() - back]);
+    let grouped = |extent: Dim| [before, &[extent], after].concat();
+    let joined = cx.reshape(x, grouped(Dim::product(changed)))?;
+    let claimed = cx.restate(joined, &grouped(claimed))?;
+    cx.reshape(claimed, shape)
 }
 
 /// Flatten.

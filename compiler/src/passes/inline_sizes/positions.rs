@@ -1,7 +1,7 @@
 //! Values that are computed from nothing but positions and dimensions, as expressions.
 
 use crate::expr::{Affine, Binary, Expr, ExprBuilder, ExprId, ExprKind, Unary};
-use crate::ir::{Graph, NodeData, Value};
+use crate::ir::{Graph, NodeData, Value, whole};
 use crate::ops::map::Map;
 use crate::ops::movement::{Broadcast, Concat, Reshape, Slice, Transpose};
 use crate::types::{DType, Dim};
@@ -23,8 +23,10 @@ fn search(graph: &Graph, value: Value, left: usize) -> Option<Expr> {
         let number = tensor.scalars().next().filter(|_| tensor.len() == 1).map(|s| builder.scalar(s))?;
         return Some(builder.finish(number));
     }
-    if let Some([dim]) = graph.value(value).content.as_deref() {
-        return number(dim, ty.dtype);
+    if let Some([counted]) = graph.value(value).content.as_deref()
+        && let Some(dim) = whole(counted, ty.dtype)
+    {
+        return number(&dim, ty.dtype);
     }
     let node = graph.producer(value).filter(|n| n.epilogue.is_none() && left > 0)?;
     if let Some(map) = node.is::<Map>() {
