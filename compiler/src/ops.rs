@@ -23,6 +23,7 @@ pub mod quantize;
 pub mod recurrent;
 pub mod reduce;
 pub mod resize;
+mod same;
 pub mod sample;
 pub mod select;
 pub mod sequence;

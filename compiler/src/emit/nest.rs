@@ -129,16 +129,19 @@ fn by_written_stride(axes: &mut [Axis], dims: &Dims<'_>) {
 
 /// Everything from the first to the last element that an operand touches.
 fn span(access: &Access, extents: &[Dim], dims: &Dims<'_>) -> Place {
-    let (mut first, mut last) = (access.offset.clone(), access.offset.clone());
+    let (mut first, mut reach) = (access.offset.clone(), Dim::ZERO);
     for (extent, stride) in extents.iter().zip(&access.strides) {
-        let reach = &(extent - &Dim::ONE) * stride;
+        let far = &(extent - &Dim::ONE) * stride;
         if dims.is_negative(stride) {
-            first = &first + &reach;
+            // An axis that turns out to be empty has no last element to begin at.
+            let some = if dims.least(extent) > 0 { extent.clone() } else { extent.maximum(&Dim::ONE) };
+            first = &first + &(&(&some - &Dim::ONE) * stride);
+            reach = &reach - &far;
         } else {
-            last = &last + &reach;
+            reach = &reach + &far;
         }
     }
     let empty = extents.iter().zip(&access.strides).any(|(e, s)| e.is(0) && !s.is(0));
-    let len = if empty { Dim::ZERO } else { &(&last - &first) + &Dim::ONE };
+    let len = if empty { Dim::ZERO } else { &reach + &Dim::ONE };
     Place { buffer: access.buffer, offset: if empty { Dim::ZERO } else { first }, len }
 }

@@ -1,9 +1,10 @@
 //! Bind: a computed integer becomes a dimension.
 
 use super::NodeCx;
+use super::movement::{Concat, Reshape};
 use crate::diag::{Diagnostic, Reported};
 use crate::import::body::unbounded;
-use crate::ir::{Fact, Op, Value};
+use crate::ir::{Def, Fact, Op, Value};
 use crate::lower::LowerCx;
 use crate::types::{DType, Dim, Range, Symbol, TensorType};
 
@@ -40,7 +41,58 @@ impl Op for Bind {
     }
 }
 
+/// One element of a list of integers.
+pub enum Element {
+    /// Known when the model is compiled.
+    Known(Dim),
+    /// Computed at run time: a 64-bit value without axes.
+    Data(Value),
+}
+
 impl NodeCx<'_> {
+    /// Element `i` of a list of integers. Of a list that was joined of known and computed parts, the known ones are
+    /// found.
+    ///
+    /// # Errors
+    /// If the list has no such element.
+    pub fn element(&mut self, list: Value, i: usize) -> Result<Element, Diagnostic> {
+        let (mut list, mut i) = (list, i);
+        loop {
+            let known = match (self.graph.value(list).content.as_ref(), self.constant(list)) {
+                (Some(dims), _) => dims.get(i).cloned(),
+                (None, Some(tensor)) => tensor.scalars().nth(i).map(|s| Dim::from(s.as_i64())),
+                (None, None) => None,
+            };
+            if let Some(known) = known {
+                return Ok(Element::Known(known));
+            }
+            let Def::Node(id, 0) = self.graph.value(list).def else { break };
+            let node = self.graph.node(id);
+            if node.epilogue.is_none() && node.is::<Concat>().is_some() && self.rank(list) == 1 {
+                let mut parts = node.inputs.iter();
+                let part = parts.find_map(|&part| {
+                    let n = self.graph.ty(part).elements().as_usize()?;
+                    let here = i < n;
+                    if !here {
+                        i -= n;
+                    }
+                    here.then_some(part)
+                });
+                let Some(part) = part else { break };
+                list = part;
+            } else if node.epilogue.is_none() && node.is::<Reshape>().is_some() {
+                list = node.inputs[0];
+            } else {
+                break;
+            }
+        }
+        let elements = self.ty(list).elements();
+        let flat = self.reshape(list, vec![elements])?;
+        let one = self.slice(flat, 0, Dim::from(i), Dim::ONE)?;
+        let one = self.reshape(one, Vec::new())?;
+        Ok(Element::Data(self.cast(one, DType::I64)?))
+    }
+
     /// The one integer that `value` holds at run time, as a dimension. The program checks that it is not negative and
     /// at most `most`.
     ///

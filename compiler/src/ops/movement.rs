@@ -4,6 +4,7 @@
 //! Pad copies. Everything else here is a composition of those.
 
 mod blocks;
+mod bounded;
 pub mod bounds;
 mod broadcast;
 mod concat;

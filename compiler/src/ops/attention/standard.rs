@@ -74,8 +74,13 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
 fn padded(cx: &mut NodeCx<'_>, mask: Value, keys: &Dim) -> Result<Value, Diagnostic> {
     let shape = cx.shape(mask);
     let Some(own) = shape.last().filter(|d| *d != keys && !d.is(1)) else { return Ok(mask) };
+    let more = keys - own;
+    if more.as_i64().is_some_and(|n| n < 0) {
+        let message = format!("the mask {} is for more than the {keys} keys that there are", cx.ty(mask));
+        return Err(Diagnostic::new(Code::BadInput, message));
+    }
     let mut after = vec![Dim::ZERO; shape.len()];
-    after[shape.len() - 1] = keys - own;
+    after[shape.len() - 1] = more;
     let fill = match cx.dtype(mask) {
         DType::Bool => Scalar::Bool(false),
         dtype => Scalar::from_f64(dtype, f64::NEG_INFINITY),

@@ -103,3 +103,11 @@ fn heads_must_fit() {
         { y = Attention <q_num_heads = 3, kv_num_heads = 3> (q, k, k) }";
     assert!(errors_of(model).contains("does not split into 3 heads"), "{}", errors_of(model));
 }
+
+#[test]
+fn a_mask_for_more_keys_than_there_are_is_refused() {
+    let model = "<ir_version: 10, opset_import: [\"\" : 23]> g (float[2,5,12] q, float[2,1,6] k, bool[1,1,5,7] m) => (y) {
+           y = Attention <q_num_heads = 4, kv_num_heads = 2> (q, k, k, m)
+         }";
+    assert!(errors_of(model).contains("is for more than the 1 keys"), "{}", errors_of(model));
+}

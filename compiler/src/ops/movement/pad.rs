@@ -112,6 +112,10 @@ impl Op for Pad {
         if self.mode != PadMode::Constant && (0..ty.rank()).any(empty) {
             return fault(format!("an axis of {ty} has no element to pad with"));
         }
+        let negative = |d: &&Dim| d.as_i64().is_some_and(|d| d < 0);
+        if let Some(amount) = self.before.iter().chain(&self.after).find(negative) {
+            return fault(format!("{ty} cannot be padded with {amount} elements"));
+        }
         if let Some(value) = inputs.get(1).filter(|v| v.ty.dtype != ty.dtype) {
             return fault(format!("{ty} cannot be padded with a value of type {}", value.ty.dtype));
         }

@@ -6,6 +6,7 @@ use crate::diag::{Code, Diagnostic, Reported};
 use crate::ir::{Fact, Op, Value};
 use crate::lower::{LowerCx, View};
 use crate::ops::NodeCx;
+use crate::ops::bind::Element;
 use crate::types::{Dim, Symbols, Tensor, TensorType};
 use std::fmt;
 
@@ -119,7 +120,7 @@ impl Op for Slice {
 }
 
 /// Numbers beyond this stand for "to the end": larger than any extent, small enough to calculate with.
-const FAR: i64 = 1 << 48;
+pub(super) const FAR: i64 = 1 << 48;
 
 /// What a model asks of one axis, before clamping.
 struct Asked<'a> {
@@ -130,51 +131,44 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// The part of an axis of this extent, by the rules of ONNX Slice: negative positions count from the end, and
-    /// what is outside is cut off.
-    fn within(&self, extent: &Dim, symbols: &Symbols) -> Result<SliceAxis, Diagnostic> {
+    /// what is outside is cut off. `None` if the sign of a position is not known.
+    fn within(&self, extent: &Dim, symbols: &Symbols) -> Option<SliceAxis> {
         let empty = SliceAxis { start: Dim::ZERO, step: 1, extent: Dim::ZERO };
         if extent.is(0) {
-            return Ok(empty);
+            return Some(empty);
         }
         let (low, high) = if self.step > 0 { (0, extent.clone()) } else { (-1, extent - &Dim::ONE) };
-        let position = |at: &Dim, low: i64| {
-            let at = at.as_i64().map_or_else(|| at.clone(), |v| Dim::from(v.clamp(-FAR, FAR)));
-            let at = match not_below(&at, &Dim::ZERO, symbols) {
-                Some(true) => at,
-                Some(false) => &at + extent,
-                None => {
-                    return Err(Diagnostic::new(
-                        Code::NotConstant,
-                        format!("the position {at} may be negative or not, which means different things"),
-                    )
-                    .help("bound the symbolic dimensions so that its sign is known"));
-                }
-            };
-            Ok(larger(&smaller(&at, &high, symbols), &Dim::from(low), symbols))
-        };
-        let (start, end) = (position(self.start, 0)?, position(self.end, low)?);
+        let start = position(self.start, extent, (0, &high), symbols)?;
+        let end = position(self.end, extent, (low, &high), symbols)?;
         let distance = if self.step > 0 { &end - &start } else { &start - &end };
         let step = Dim::from(self.step.saturating_abs());
         let count = larger(&distance.div_ceil(&step), &Dim::ZERO, symbols);
-        if count.is(0) { Ok(empty) } else { Ok(SliceAxis { start, step: self.step, extent: count }) }
+        Some(if count.is(0) { empty } else { SliceAxis { start, step: self.step, extent: count } })
     }
+}
+
+/// A position on an axis of this extent, counted from the front and within bounds. `None` if its sign is not known.
+pub(super) fn position(at: &Dim, extent: &Dim, (low, high): (i64, &Dim), symbols: &Symbols) -> Option<Dim> {
+    let at = at.as_i64().map_or_else(|| at.clone(), |v| Dim::from(v.clamp(-FAR, FAR)));
+    let at = if not_below(&at, &Dim::ZERO, symbols)? { at } else { &at + extent };
+    Some(larger(&smaller(&at, high, symbols), &Dim::from(low), symbols))
 }
 
 /// Slice: ranges are attributes before opset 10, inputs since.
 pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let x = cx.input(0)?;
     let shape = cx.shape(x);
-    let dims = |list: &[i64]| list.iter().map(|&v| Dim::from(v)).collect::<Vec<_>>();
+    let known = |list: &[i64]| list.iter().map(|&v| Element::Known(Dim::from(v))).collect::<Vec<_>>();
     let (starts, ends, axes, steps) = if cx.opset < 10 {
         let required = |name| {
             let list = cx.attributes.ints(name)?;
-            cx.attributes.required(name, list).map(dims)
+            cx.attributes.required(name, list).map(known)
         };
         let axes = cx.attributes.ints("axes")?.map(<[i64]>::to_vec);
         (required("starts")?, required("ends")?, axes, None)
     } else {
         let axes = cx.ints_input(3, "axes")?;
-        (cx.dims_input(1, "starts")?, cx.dims_input(2, "ends")?, axes, cx.ints_input(4, "steps")?)
+        (positions(cx, 1, "starts")?, positions(cx, 2, "ends")?, axes, cx.ints_input(4, "steps")?)
     };
     let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = steps.unwrap_or_else(|| vec![1; starts.len()]);
@@ -196,10 +190,24 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         if steps[i] == 0 {
             return Err(Diagnostic::new(Code::BadInput, "a step of Slice is 0"));
         }
-        let asked = Asked { start: &starts[i], end: &ends[i], step: steps[i] };
-        slices[axis] = asked.within(&shape[axis], &cx.graph.symbols)?;
+        let extent = &shape[axis];
+        if let (Element::Known(start), Element::Known(end)) = (&starts[i], &ends[i]) {
+            let asked = Asked { start, end, step: steps[i] };
+            if let Some(slice) = asked.within(extent, &cx.graph.symbols) {
+                slices[axis] = slice;
+                continue;
+            }
+        }
+        slices[axis] = super::bounded::within(cx, axis, extent, (&starts[i], &ends[i]), steps[i])?;
     }
     Ok(vec![cx.slice_axes(x, slices)?])
+}
+
+/// The elements of input `i`, `starts` or `ends`.
+fn positions(cx: &mut NodeCx<'_>, i: usize, what: &str) -> Result<Vec<Element>, Diagnostic> {
+    let list = cx.input(i)?;
+    let Some(count) = cx.ty(list).elements().as_usize() else { return Err(cx.not_constant(what, list)) };
+    (0..count).map(|at| cx.element(list, at)).collect()
 }
 
 /// Split: sizes are an attribute before opset 13, an input since; left out, the parts are equal.

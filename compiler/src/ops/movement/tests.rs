@@ -375,3 +375,43 @@ fn extents_that_must_be_equal_are_checked_by_the_program() {
     "#]]
     .assert_eq(&graph.to_string());
 }
+
+#[test]
+fn ends_that_data_decides_become_dimensions() {
+    let program = |model: &str| {
+        let graph = graph_of(model);
+        let layouts = crate::lower::Layouts::choose(&[&graph], false, crate::types::Contents::default());
+        let mut diagnostics = crate::diag::Diagnostics::new("test");
+        let program = crate::lower::lower(&graph, &[], &layouts, &mut diagnostics);
+        program.map_or_else(|| diagnostics.to_string(), |p| p.to_string())
+    };
+    let text = [
+        "g (float[n,3] x, int64[1] e) => (float[] r) <int64[1] zero = {0}> { r = Slice(x, zero, e, zero) }",
+        "g (float[8] x, int64[1] s) => (float[] r) <int64[1] far = {-100}, int64[1] zero = {0}, int64[1] back = {-2}> {
+            r = Slice(x, s, far, zero, back)
+        }",
+    ]
+    .map(program)
+    .concat();
+    expect![[r#"
+        buffer b0 "x": f32 x 3*n input 0
+        buffer b1 "e": i64 x 1 input 1
+        buffer b2 "": i64 x 1 arena
+        buffer b3 "": i64 x 1 arena
+        buffer b4 "r": f32 x 3*r_0 arena
+        movement::write_sizes(&[n], y: mut b2+0)  // Dims:  -> i64[]
+        b3+0[] = map [] row 0 [let t4 = sub(-1, in1); let t6 = max(min(0, in1), t4); let t12 = max(min(in0, in1), t4); min(max(sub(select(less(t12, 0), add(t12, in1), t12), max(select(less(t6, 0), add(t6, in1), t6), 0)), 0), in1)](b1+0[], b2+0[])  // Map: i64[], i64[] -> i64[]
+        r_0 = b3+0  // Bind: i64[] -> i64[]
+        b4+0[3, 1] = copy [r_0, 3] b0+0[3, 1]  // result "r": f32[r_0,3]
+        buffer b0 "x": f32 x 8 input 0
+        buffer b1 "s": i64 x 1 input 1
+        buffer b2 "": i64 x 1 arena
+        buffer b3 "": i64 x 1 arena
+        buffer b4 "r": f32 x r_0 arena
+        b2+0[] = map [] row 0 [let t6 = max(min(in0, 8), -9); min(div(add(max(sub(max(min(select(less(t6, 0), add(t6, 8), t6), 7), 0), -1), 0), 1), 2), 8)](b1+0[])  // Map: i64[] -> i64[]
+        b3+0[] = map [] row 0 [let t6 = max(min(in0, 8), -9); select(equal(in1, 0), 0, max(min(select(less(t6, 0), add(t6, 8), t6), 7), 0))](b1+0[], b2+0[])  // Map: i64[], i64[] -> i64[]
+        r_0_start = b3+0  // Bind: i64[] -> i64[]
+        r_0 = b2+0  // Bind: i64[] -> i64[]
+        b4+0[1] = copy [r_0] b0+r_0_start[-2]  // result "r": f32[r_0]
+    "#]].assert_eq(&text);
+}

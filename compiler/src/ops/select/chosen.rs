@@ -25,8 +25,12 @@ pub(super) fn build_compress(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnost
     };
     let extent = &cx.shape(x)[axis];
     let Some(condition) = cx.constant(condition).cloned() else {
-        let count = cx.found_symbol(0, axis, &extent.clone())?;
-        return Ok(vec![cx.add(found::Compress { axis, count }, &[x, condition])?]);
+        let extent = extent.clone();
+        return cx.add_once(
+            &[x, condition],
+            |earlier: &found::Compress| earlier.axis == axis,
+            |cx| Ok(found::Compress { axis, count: cx.found_symbol(0, axis, &extent)? }),
+        );
     };
     if extent.as_usize().is_some_and(|n| condition.len() > n) {
         return Err(Diagnostic::new(
@@ -44,8 +48,11 @@ pub(super) fn build_compress(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnost
 pub(super) fn build_nonzero(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let value = cx.input(0)?;
     let Some(x) = cx.constant(value).cloned() else {
-        let count = cx.found_symbol(0, 1, &cx.ty(value).elements())?;
-        return cx.add_all(found::NonZero { count }, &[value]);
+        return cx.add_once(
+            &[value],
+            |_: &found::NonZero| true,
+            |cx| Ok(found::NonZero { count: cx.found_symbol(0, 1, &cx.ty(value).elements())? }),
+        );
     };
     let rank = x.shape().len();
     if rank > select::MAX_RANK {
@@ -110,13 +117,16 @@ fn unique_of_data(cx: &mut NodeCx<'_>, x: Value, sorted: bool) -> Result<Vec<Val
         }
     };
     let most = cx.shape(x)[axis].clone();
-    let count = cx.found_symbol(0, axis, &most)?;
-    cx.add_all(found::Unique { axis, sorted, count }, &[x])
+    cx.add_once(
+        &[x],
+        |earlier: &found::Unique| (earlier.axis, earlier.sorted) == (axis, sorted),
+        |cx| Ok(found::Unique { axis, sorted, count: cx.found_symbol(0, axis, &most)? }),
+    )
 }
 
 /// NonMaxSuppression.
 pub(super) fn build_suppression(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
-    let (boxes, scores) = (cx.input(0)?, cx.input(1)?);
+    let (boxes, mut scores) = (cx.input(0)?, cx.input(1)?);
     let center = cx.attributes.bool_or("center_point_box", false)?;
     let most = match cx.optional(2) {
         Some(value) => value,
@@ -126,11 +136,12 @@ pub(super) fn build_suppression(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagn
         Some(value) => value,
         None => cx.scalar(DType::F32, 0.0),
     };
-    let (Some(n), [batch, classes, _]) = (cx.shape(boxes).get(1).cloned(), &cx.shape(scores)[..]) else {
+    let ([blocks, n, _], [batch, classes, _]) = (&cx.shape(boxes)[..], &cx.shape(scores)[..]) else {
         let (boxes, scores) = (cx.ty(boxes), cx.ty(scores));
         let message = format!("boxes {boxes} and scores {scores} do not have three axes");
         return Err(Diagnostic::new(Code::BadInput, message));
     };
+    scores = cx.restate(scores, &[blocks.clone(), classes.clone(), n.clone()])?;
     let given = cx.dims(most).and_then(|dims| dims.into_iter().next());
     let bound = given.map_or_else(|| n.clone(), |given| n.minimum(&given).maximum(&Dim::ZERO));
     let all = Dim::product([batch, classes, &bound]);

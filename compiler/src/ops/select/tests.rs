@@ -283,3 +283,36 @@ fn caches() {
     "#]]
     .assert_eq(&text);
 }
+
+#[test]
+fn what_is_counted_twice_is_one_size() {
+    let graph = graph_of(
+        "g (float[n] x, float[n,4] y) => (float[] r) <float a = {0.5}, float b = {0.5}> {
+            above = Greater(x, a)
+            first = NonZero(above)
+            again = Greater(x, b)
+            second = NonZero(again)
+            rows = Transpose(first)
+            same = Transpose(second)
+            scores = GatherND(x, rows)
+            boxes = GatherND(y, same)
+            one = Constant <value_ints = [1]> ()
+            side = Unsqueeze(scores, one)
+            r = Mul(boxes, side)
+        }",
+    );
+    let text = graph.to_string();
+    assert_eq!(text.matches("NonZero {").count(), 1, "{text}");
+    assert!(graph.requirements.is_empty(), "{text}");
+}
+
+#[test]
+fn boxes_and_scores_of_two_sizes_must_be_as_many() {
+    let graph = graph_of(
+        "g (float[1,n,4] b, float[1,3,m] s) => (int64[] r) <int64 most = {5}, float overlap = {0.5}> {
+            r = NonMaxSuppression(b, s, most, overlap)
+        }",
+    );
+    let text = graph.to_string();
+    assert!(text.contains("require m == n: NonMaxSuppression"), "{text}");
+}
