@@ -165,12 +165,14 @@ pub struct RowMap {
     pub loads: Vec<RowLoad>,
 }
 
-/// An input of a row map: element `Σ row[axis] * row_strides[axis] + column * column_stride`.
+/// An input of a row map: element `first + Σ row[axis] * row_strides[axis] + column * column_stride`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowLoad {
     /// The elements.
     pub place: Place,
-    /// Elements between rows, for each axis of rows.
+    /// The element of the first row and column.
+    pub first: Dim,
+    /// Elements between rows, for each axis of rows; negative numbers go backwards.
     pub row_strides: Vec<Dim>,
     /// Elements between columns, 0 or 1.
     pub column_stride: usize,

@@ -10,6 +10,7 @@ mod improve_bodies;
 mod inline_sizes;
 mod join_products;
 mod join_slices;
+mod line_up_distances;
 mod merge_equal;
 mod orient_products;
 mod plain_gathers;
@@ -100,6 +101,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "fuse_fused_epilogues",
         why: "gives products the maps that read them in several places, now that these are one: `x * sigmoid(x)`",
         run: fuse_epilogues::run,
+    },
+    Pass {
+        name: "line_up_distances",
+        why: "computes biases of relative positions for each distance; when what a distance decides is one map",
+        run: line_up_distances::run,
     },
     Pass {
         name: "split_rows",

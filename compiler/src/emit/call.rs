@@ -7,7 +7,7 @@ use super::rows::mentions;
 use super::scalar::{self, Leaves, stored_type};
 use super::step::{Param, StepBody};
 use crate::lir::{Arg, Call, Place, RowLoad, RowMap};
-use crate::types::{DType, Scalar};
+use crate::types::{DType, Dim, Scalar};
 use proc_macro2::TokenStream;
 use quote::quote;
 use std::collections::BTreeMap;
@@ -181,20 +181,28 @@ impl Writer<'_> {
     fn row_cut(&self, load: &RowLoad, rows: &[String], name: &Code) -> TokenStream {
         let name = &name.tokens;
         let mut at: Option<Code> = None;
-        let terms = load.row_strides.iter().zip(rows).filter(|(stride, _)| !stride.is(0));
-        let terms = terms.map(|(stride, row)| {
+        let term = |stride: &Dim, row: &String| {
             let row = Code::name(row);
             if stride.is(1) {
                 row
             } else {
                 Code::infix(&row, quote!(*), &self.cx.dims.size(stride), Binding::Product)
             }
-        });
-        for term in terms.chain((load.column_stride > 0).then(|| Code::name("column"))) {
+        };
+        let rows = || load.row_strides.iter().zip(rows).filter(|(stride, _)| !stride.is(0));
+        let backwards = |stride: &Dim| stride.as_i64().is_some_and(|s| s < 0);
+        let first = (!load.first.is(0)).then(|| self.cx.dims.size(&load.first));
+        let forward = rows().filter(|(stride, _)| !backwards(stride)).map(|(stride, row)| term(stride, row));
+        let column = (load.column_stride > 0).then(|| Code::name("column"));
+        for term in first.into_iter().chain(forward).chain(column) {
             at = Some(match at {
                 Some(sum) => Code::infix(&sum, quote!(+), &term, Binding::Sum),
                 None => term,
             });
+        }
+        for (stride, row) in rows().filter(|(stride, _)| backwards(stride)) {
+            let sum = at.unwrap_or_else(|| Code::count(0));
+            at = Some(Code::infix(&sum, quote!(-), &term(&-stride, row), Binding::Sum));
         }
         let at = at.unwrap_or_else(|| Code::count(0)).tokens;
         if load.column_stride == 0 {

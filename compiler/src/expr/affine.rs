@@ -75,7 +75,7 @@ impl Expr {
     }
 
     /// For each node what it is as a sum of positions.
-    fn affines(&self) -> Vec<Option<Affine>> {
+    pub fn affines(&self) -> Vec<Option<Affine>> {
         let mut known: Vec<Option<Affine>> = Vec::with_capacity(self.len());
         for (_, node) in self.nodes() {
             let at = |id: ExprId| known[id.0 as usize].clone();

@@ -202,6 +202,7 @@ impl RowMap {
         self.expr.sizes().for_each(&mut *visit);
         for load in &self.loads {
             load.place.each_dim(visit);
+            visit(&load.first);
             load.row_strides.iter().for_each(&mut *visit);
         }
     }

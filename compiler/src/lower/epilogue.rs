@@ -66,17 +66,19 @@ pub fn argument(cx: &mut LowerCx<'_>) -> Arg {
                 match form(i) {
                     Form::Scalar => RowLoad {
                         place: cx.dense_value(value),
+                        first: Dim::ZERO,
                         row_strides: vec![Dim::ZERO],
                         column_stride: 0,
                     },
                     Form::PerColumn => RowLoad {
                         place: cx.dense_value(value),
+                        first: Dim::ZERO,
                         row_strides: vec![Dim::ZERO],
                         column_stride: 1,
                     },
                     Form::Full => {
                         let (place, row_stride) = rows(cx, value, &columns);
-                        RowLoad { place, row_strides: vec![row_stride], column_stride: 1 }
+                        RowLoad { place, first: Dim::ZERO, row_strides: vec![row_stride], column_stride: 1 }
                     }
                 }
             })

@@ -63,6 +63,22 @@ impl View {
         Place { buffer: self.buffer, offset: self.offset.clone(), len: &last + &Dim::ONE }
     }
 
+    /// Everything from the first to the last element as one slice, and where index zero is in it. Strides that are negative
+    /// numbers go backwards.
+    pub fn reach(&self) -> (Place, Dim) {
+        let backwards = |stride: &Dim| stride.as_i64().is_some_and(|s| s < 0);
+        let mut first = Dim::ZERO;
+        let mut forward = self.clone();
+        for (extent, stride) in self.shape.iter().zip(&mut forward.strides) {
+            if backwards(stride) {
+                *stride = -&*stride;
+                first = &first + &(&(extent - &Dim::ONE) * stride);
+            }
+        }
+        let span = forward.span();
+        (Place { offset: &span.offset - &first, ..span }, first)
+    }
+
     /// The distance between neighbouring pixels of a channels-last value `[batch, spatial…, channels]`, if all its axes
     /// but the last merge into one, forwards, and channels lie side by side.
     pub fn pixel_stride(&self) -> Option<Dim> {

@@ -8,6 +8,7 @@ mod bounded;
 pub mod bounds;
 mod broadcast;
 mod concat;
+mod diagonals;
 mod pad;
 mod reshape;
 mod restate;
@@ -19,6 +20,7 @@ mod transpose;
 
 pub use broadcast::Broadcast;
 pub use concat::Concat;
+pub use diagonals::Diagonals;
 pub use pad::{Pad, PadMode};
 pub use reshape::Reshape;
 pub use restate::Restate;

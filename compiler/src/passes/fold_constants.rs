@@ -38,7 +38,7 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
     let uses = graph.use_counts();
     let products = read_by_products(graph);
     let mut rebuild = Rebuild::new(graph);
-    let mut budget = GROWTH_BYTES + graph.constant_bytes() / GROWTH_PART;
+    let mut budget = growth(graph);
     for (_, node) in graph.nodes() {
         let free = node.is::<Transpose>().is_some()
             && products[node.outputs[0].0 as usize]
@@ -56,6 +56,11 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
         }
     }
     rebuild.finish()
+}
+
+/// How many bytes a pass may add to the constants of a graph.
+pub(super) fn growth(graph: &Graph) -> usize {
+    GROWTH_BYTES + graph.constant_bytes() / GROWTH_PART
 }
 
 /// The values that products and nothing else read.

@@ -9,6 +9,7 @@
 //! What exporters compute from shapes and give to a map (the positions of a range, how far a causal mask is shifted, a
 //! factor that depends on a length) has no place in memory then. Comparisons that come out alike everywhere are settled.
 
+mod constants;
 mod positions;
 
 use crate::diag::Diagnostic;
@@ -53,8 +54,8 @@ fn inlined(graph: &Graph, map: &Map, inputs: &[Value]) -> Option<(Map, Vec<Value
     let known: Vec<Option<Expr>> = inputs
         .iter()
         .map(|&value| {
-            // Constants may differ from one set of weights to another.
-            let computed = graph.constant(value).is_none();
+            // Numbers may differ from one set of weights to another.
+            let computed = graph.constant(value).is_none_or(|tensor| tensor.len() > 1);
             let expr = positions::of(graph, value).filter(|e| computed && size + e.len() <= LARGEST)?;
             size += expr.len();
             let shape = &graph.ty(value).shape;

@@ -234,6 +234,28 @@ fn check_meaning(model: &str) -> Graph {
     after
 }
 
+/// A table read at positions that depend on a distance is read once for each distance, before or after compilation.
+#[test]
+fn biases_of_distances_are_lines() {
+    for (heads, diagonals) in [(1, "Const"), (6, "Gather { axis: 1 }")] {
+        let table: Vec<String> = (0..16 * heads).map(|i| format!("{i}")).collect();
+        let model = format!(
+            "<ir_version: 8, opset_import: [\"\" : 17]>
+            bias (float[1,{heads},40,90] x) => (float[1,{heads},40,90] y)
+                <float[16,{heads}] table = {{{}}}, int64 zero = {{0}}, int64 one = {{1}}, int64 past = {{50}}, int64 n = {{90}},
+                 int64[1] a0 = {{0}}, int64[1] a1 = {{1}}, int64 most = {{15}}, float two = {{2}}> {{
+                rows = Range(past, n, one) columns = Range(zero, n, one) row = Unsqueeze(rows, a1) column = Unsqueeze(columns, a0)
+                d = Sub(column, row) b = Min(d, zero) c = Neg(b) f = Cast <to = 1> (c) r = Sqrt(f) s = Mul(r, two)
+                i = Cast <to = 7> (s) at = Min(i, most) g = Gather(table, at) t = Transpose <perm = [2, 0, 1]> (g)
+                u = Unsqueeze(t, a0) y = Add(x, u) }}",
+            table.join(", ")
+        );
+        let after = check_meaning(&model).to_string();
+        assert!(after.contains("Diagonals { rows: 40, columns: 90 }"), "{after}");
+        assert_eq!(after.contains("Gather"), diagonals != "Const", "{after}");
+    }
+}
+
 #[test]
 fn passes_keep_the_meaning() {
     check_meaning(

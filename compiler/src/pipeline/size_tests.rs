@@ -91,3 +91,88 @@ fn integers_that_are_wanted_are_counted() {
     let model = "g (float[batch,n] x) => (int64[2] y) { y = Shape(x) }";
     assert_eq!(report(model).size_steps, 1);
 }
+
+/// Queries, keys and values of four heads, `n` positions.
+const HEADS: &str = "float[batch,4,n,16] q, float[batch,4,n,16] k, float[batch,4,n,16] v";
+const SCORES: &str = "kt = Transpose <perm = [0, 1, 3, 2]> (k) raw = MatMul(q, kt) s = Mul(raw, c)
+    n0 = Shape <start = 2, end = 3> (q) count = Squeeze(n0) ids = Range(zero, count, one)
+    row = Unsqueeze(ids, second) column = Unsqueeze(ids, first) distance = Sub(column, row) later = Greater(column, row)";
+const SHARES: &str = "p = Softmax(a) y = MatMul(p, v)";
+
+/// The statements that make masked scores `a` of scores `s`, further inputs, and further constants.
+fn masks() -> Vec<(&'static str, &'static str, String)> {
+    let table: Vec<String> = (0..128).map(|i| format!("{}.5", i % 11)).collect();
+    let biases = format!(
+        "int64 half = {{16}}, int64 most = {{31}}, float near = {{16}}, float[32,4] table = {{{}}}",
+        table.join(", ")
+    );
+    let plain = |text: &str| text.to_owned();
+    vec![
+        ("", "a = Where(later, low, s)", String::new()),
+        ("", "m = Where(later, low, none) a = Add(s, m)", String::new()),
+        (
+            "",
+            "f = Cast <to = 1> (distance) b = Mul(f, slopes) m = Where(later, low, b) a = Add(s, m)",
+            plain("float[4,1,1] slopes = {0.5, 0.25, 0.125, 0.0625}"),
+        ),
+        (
+            "",
+            "d = Div(s, cap) t = Tanh(d) e = Mul(t, cap) m = Where(later, low, none) a = Add(e, m)",
+            plain("float cap = {30}"),
+        ),
+        (
+            "",
+            "early = LessOrEqual(column, row) back = Neg(distance) near = Less(back, window) keep = And(early, near) a = Where(keep, s, low)",
+            plain("int64 window = {700}"),
+        ),
+        (
+            "int64[batch,n] mask",
+            "b = Cast <to = 9> (mask) u = Unsqueeze(b, middle) m = Where(u, none, low) a = Add(s, m)",
+            plain("int64[2] middle = {1, 2}"),
+        ),
+        ("float[batch,1,n,n] bias", "a = Add(s, bias)", String::new()),
+        ("bool[batch,1,n,n] keep", "a = Where(keep, s, low)", String::new()),
+        (
+            "",
+            "behind = Min(distance, zero) far = Neg(behind) close = Less(far, half) f = Cast <to = 1> (far) r = Div(f, near) l = Log(r)
+             w = Mul(l, near) i = Cast <to = 7> (w) j = Add(i, half) g = Min(j, most) bucket = Where(close, far, g)
+             rows = Gather(table, bucket) t = Transpose <perm = [2, 0, 1]> (rows) bias = Unsqueeze(t, first) a = Add(s, bias)",
+            biases,
+        ),
+    ]
+}
+
+/// The model of one of [`masks`] whose `n` goes up to `most`.
+fn masked((inputs, body, constants): &(&str, &str, String), most: i64) -> Report {
+    let list = |parts: [&str; 2]| parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(", ");
+    let model = format!(
+        "g ({}) => (float[] y) <{}, float c = {{0.25}}> {{ {SCORES} {body} {SHARES} }}",
+        list([HEADS, *inputs]),
+        list([NUMBERS, constants.as_str()])
+    );
+    let source = ModelSource::from_bytes("model", text::model_bytes(&model));
+    let options = Options::default().dim("batch", 1).dim("n", 1..=most);
+    let artifact = crate::compile(&[(source, options)]).unwrap_or_else(|d| panic!("{d}"));
+    artifact.modules.into_iter().next().expect("one model, one module").report
+}
+
+/// Every mask is a part of the one kernel, which has no more in memory than its result, a tile and a few rows.
+#[test]
+fn no_mask_needs_a_matrix_of_scores() {
+    for mask in masks() {
+        let report = masked(&mask, 2048);
+        let attentions = report.steps.iter().filter(|s| s.macs > 0).count();
+        let result = 4 * 2048 * 16 * 4;
+        assert_eq!(attentions, 1, "{}", mask.1);
+        assert!(report.context_bytes < 3 * result, "{} bytes for {}", report.context_bytes, mask.1);
+        // A line of biases takes two steps where it is too long to be stored, a row that all heads read takes one.
+        let others = if mask.1.contains("Gather") { 2 } else { usize::from(mask.1.contains("middle")) };
+        assert!(report.steps.len() <= 1 + others, "{}", mask.1);
+    }
+}
+
+#[test]
+fn short_lines_of_biases_are_constants() {
+    let report = masked(&masks()[8], 32);
+    assert_eq!((report.steps.len(), report.size_steps), (1, 0));
+}

@@ -197,8 +197,10 @@ fn score_map(cx: &mut LowerCx<'_>, expr: &Expr, space: &[Dim], axes: &[Option<us
             let stride = |axis: &Option<usize>| {
                 axis.filter(|&a| !space[a].is(1)).map_or(Dim::ZERO, |a| view.strides[a].clone())
             };
+            let (place, first) = view.reach();
             RowLoad {
-                place: view.span(),
+                place,
+                first,
                 row_strides: order.iter().map(stride).collect(),
                 column_stride: usize::from(!view.strides[rank - 1].is(0)),
             }

@@ -1,5 +1,6 @@
 //! Values that are computed from nothing but positions and dimensions, as expressions.
 
+use super::constants;
 use crate::expr::{Affine, Binary, Expr, ExprBuilder, ExprId, ExprKind, Unary};
 use crate::ir::{Graph, NodeData, Value, whole};
 use crate::ops::map::Map;
@@ -19,9 +20,7 @@ pub(super) fn of(graph: &Graph, value: Value) -> Option<Expr> {
 fn search(graph: &Graph, value: Value, left: usize) -> Option<Expr> {
     let ty = graph.ty(value);
     if let Some(tensor) = graph.constant(value) {
-        let mut builder = ExprBuilder::new();
-        let number = tensor.scalars().next().filter(|_| tensor.len() == 1).map(|s| builder.scalar(s))?;
-        return Some(builder.finish(number));
+        return constants::of(tensor);
     }
     if let Some([counted]) = graph.value(value).content.as_deref()
         && let Some(dim) = whole(counted, ty.dtype)
