@@ -3,8 +3,21 @@
 //! Results go to the standard output, progress and errors to the standard error. The exit status is 0 if all is well, 1
 //! if a model is refused, fails or is wrong, and 2 if the command itself cannot be carried out.
 
+/// As in std, but a closed pipe ends the command instead of panicking. In scope in all modules below.
+macro_rules! print {
+    ($($text:tt)*) => { $crate::cli::terminal::result(format_args!($($text)*)) };
+}
+
+/// As in std, but a closed pipe ends the command instead of panicking.
+macro_rules! println {
+    () => { print!("\n") };
+    ($format:literal $($rest:tt)*) => { print!("{}\n", format_args!($format $($rest)*)) };
+}
+
 mod bench;
 mod compile;
+mod constants;
+mod facts;
 mod inspect;
 mod run;
 mod subject;

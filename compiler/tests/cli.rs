@@ -2,7 +2,7 @@
 #![cfg(feature = "cli")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A folder of its own for a test.
 struct Folder(PathBuf);
@@ -230,6 +230,27 @@ fn product(weights: &[f32]) -> Vec<u8> {
     [&[1 << 3, 8][..], &long_field(7, &graph), &field(8, &[2 << 3, 17])].concat()
 }
 
+/// Whoever reads the results may stop: `ingrain inspect MODEL | head -1`.
+#[test]
+fn a_reader_that_has_enough_ends_the_command_quietly() {
+    let folder = Folder::new("pipe");
+    let path = folder.file("tiny.onnx", &identity());
+    let out = folder.0.join("out").to_string_lossy().into_owned();
+    for arguments in [&["inspect", &path][..], &["inspect", "--json", &path], &["compile", &path, "-o", &out]]
+    {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ingrain"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Nobody reads: the first write fails.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(0), ""));
+    }
+}
+
 /// Several models in one call share one blob, which the program holds once.
 #[test]
 fn models_compiled_together_share_their_weights() {
@@ -238,7 +259,23 @@ fn models_compiled_together_share_their_weights() {
     let two = folder.file("two.onnx", &product(&[5.0, 6.0, 7.0, 8.0, 9.0, 10.0]));
     let source = folder.0.join("program/src");
     let out = source.to_string_lossy().into_owned();
-    printed(&["compile", &one, &two, "-o", &out]);
+    let said = printed(&["compile", &one, &two, "-o", &out]);
+    let rows = |part: &str| said.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(
+        (rows("saved by sharing"), rows("spent on second forms"), rows("MatMul")),
+        (2, 2, 2),
+        "{said}"
+    );
+    let blob = said.lines().last().unwrap();
+    assert!(blob.contains(".blob: all weights, ") && !blob.contains("saves"), "{blob}");
+    let told = printed(&["compile", "--json", &one, &two, "-o", &out]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["models"][1]["unique_initializer_bytes"], 24);
+    assert_eq!(told["models"][1]["weights"][0]["names"][0], "w");
+    for key in ["second_form_bytes", "shared_bytes", "context_lower_bound_bytes", "stored_weight_bytes"] {
+        assert!(told["models"][0][key].is_u64(), "{key}: {told}");
+    }
+    assert!(told["blob"]["bytes"].as_u64() >= Some(40) && told["blob"]["file"].is_string(), "{told}");
     let text = |name: &str| std::fs::read_to_string(source.join(name)).unwrap();
     assert_eq!(text("weights.rs").matches("include_blob!").count(), 1);
     for name in ["one.rs", "two.rs"] {

@@ -3,14 +3,15 @@
 mod write;
 
 use super::subject::{self, Subject};
-use super::terminal::{self, Progress};
-use super::{ChoiceArgs, DimArgs, Stop};
+use super::terminal::{self, Progress, bytes};
+use super::{ChoiceArgs, DimArgs, Stop, constants, facts};
 use crate::harness::guard;
 use crate::options::{ModelSource, Options};
 use crate::report::Report;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Compile models to Rust source and one file of weights
 ///
@@ -36,6 +37,12 @@ pub(super) struct Args {
     /// Print the graph as text after this pass (`lower` and `plan` name the later stages)
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
+    /// List every constant, however many there are
+    #[arg(long)]
+    all: bool,
+    /// Print JSON: the files, and all that is known of each model
+    #[arg(long)]
+    json: bool,
 }
 
 /// `NAME:VARIANT=MODEL,…`
@@ -65,6 +72,15 @@ struct Wanted {
     name: String,
     model: PathBuf,
     variants: Vec<(String, PathBuf)>,
+}
+
+/// The files that were written.
+struct Written {
+    modules: Vec<(PathBuf, Report)>,
+    /// The weights and how many bytes they are, if there are any.
+    blob: Option<(PathBuf, u64)>,
+    /// How long it took to compile the models.
+    time: Duration,
 }
 
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
@@ -99,13 +115,55 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let progress = Progress::new("compiling");
     let written = guard::run_guarded(LIMIT, move || compile(&models, &options, &output));
     drop(progress);
-    let reports = written.map_err(|refusal| Stop::refused(format!("{refusal}")))??;
-    for (file, report) in &reports {
+    let written = written.map_err(|refusal| Stop::refused(format!("{refusal}")))??;
+    if args.json {
+        println!("{}", json(&written)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (file, report) in &written.modules {
         println!("{}: {}", file.display(), terminal::summary(report));
-        terminal::weights(report);
+        print!("{}", constants::table(report, args.all));
         terminal::dumps(report);
     }
+    if let Some((file, size)) = &written.blob {
+        let apart: u64 = written.modules.iter().map(|(_, report)| report.stored_weight_bytes).sum();
+        let saved = match apart.saturating_sub(*size) {
+            saved if saved > 0 && written.modules.len() > 1 => {
+                format!("; what models share saves {}", bytes(saved))
+            }
+            _ => String::new(),
+        };
+        println!("{}: all weights, {}{saved}", file.display(), bytes(*size));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was written, as JSON.
+fn json(written: &Written) -> Result<String, String> {
+    #[derive(Serialize)]
+    struct File<T> {
+        file: String,
+        #[serde(flatten)]
+        about: T,
+    }
+    #[derive(Serialize)]
+    struct Blob {
+        bytes: u64,
+    }
+    #[derive(Serialize)]
+    struct All {
+        models: Vec<File<facts::Facts>>,
+        blob: Option<File<Blob>>,
+    }
+    let name = |path: &Path| path.to_string_lossy().into_owned();
+    let model = |(path, report): &(PathBuf, Report)| {
+        let about = facts::of_report(report.file.clone(), report, Vec::new(), written.time);
+        File { file: name(path), about }
+    };
+    let blob =
+        written.blob.as_ref().map(|(path, bytes)| File { file: name(path), about: Blob { bytes: *bytes } });
+    let all = All { models: written.modules.iter().map(model).collect(), blob };
+    serde_json::to_string(&all).map_err(|e| format!("cannot write JSON: {e}"))
 }
 
 /// Names of the modules: those of the files, or, where several files are called the same, of the folders.
@@ -125,7 +183,8 @@ fn names(subjects: &[Subject]) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn compile(models: &[Wanted], options: &[Options], output: &Path) -> Result<Vec<(PathBuf, Report)>, Stop> {
+fn compile(models: &[Wanted], options: &[Options], output: &Path) -> Result<Written, Stop> {
+    let start = Instant::now();
     let mut sources = Vec::new();
     for (wanted, options) in models.iter().zip(options) {
         let open = |path: &Path| {
@@ -140,6 +199,8 @@ fn compile(models: &[Wanted], options: &[Options], output: &Path) -> Result<Vec<
         sources.push((open(&wanted.model)?.with_variants(variants), options.clone()));
     }
     let artifact = crate::compile(&sources).map_err(|diagnostics| Stop::refused(diagnostics.to_string()))?;
-    write::write(artifact, output)
-        .map_err(|e| Stop::from(format!("cannot write to {}: {e}", output.display())))
+    let time = start.elapsed();
+    let (modules, blob) = write::write(artifact, output)
+        .map_err(|e| Stop::from(format!("cannot write to {}: {e}", output.display())))?;
+    Ok(Written { modules, blob, time })
 }

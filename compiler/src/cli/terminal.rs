@@ -3,7 +3,21 @@
 use crate::report::Report;
 use console::{Style, style};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt;
+use std::io::{self, Write};
 use std::time::Duration;
+
+/// Prints results to the standard output. If whoever reads them has enough (`ingrain inspect MODEL | head`), the command
+/// ends, and that is no error.
+pub(super) fn result(text: fmt::Arguments<'_>) {
+    if let Err(error) = io::stdout().lock().write_fmt(text) {
+        let enough = error.kind() == io::ErrorKind::BrokenPipe;
+        if !enough {
+            complain(&format!("the standard output cannot be written: {error}"));
+        }
+        std::process::exit(if enough { 0 } else { 2 });
+    }
+}
 
 /// Prints a problem to the standard error.
 pub(super) fn complain(message: &str) {
@@ -107,34 +121,6 @@ pub(super) fn summary(report: &Report) -> String {
         text += &format!(" ({} in second forms)", bytes(report.second_form_bytes));
     }
     text
-}
-
-/// Prints each stored constant and what they take together.
-pub(super) fn weights(report: &Report) {
-    println!(
-        "  weights: {} stored, {} in the model, {} of it distinct (sharing saves {}, second forms take {})",
-        bytes(report.stored_weight_bytes),
-        bytes(report.initializer_bytes),
-        bytes(report.unique_initializer_bytes),
-        bytes(report.initializer_bytes - report.unique_initializer_bytes),
-        bytes(report.second_form_bytes)
-    );
-    for variant in &report.variants {
-        println!("    variant {}: adds {}", variant.name, bytes(variant.added_bytes));
-    }
-    for weight in &report.weights {
-        let shape: Vec<String> = weight.shape.iter().map(usize::to_string).collect();
-        println!(
-            "    {:>10}  {}: {}[{}], {}{}  <- {}",
-            bytes(weight.bytes),
-            weight.names.join(" = "),
-            weight.dtype,
-            shape.join(","),
-            weight.layout,
-            if weight.second_form { " (second form)" } else { "" },
-            weight.readers.join(", ")
-        );
-    }
 }
 
 /// Prints text dumps of stages to the standard output.

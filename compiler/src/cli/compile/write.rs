@@ -14,12 +14,16 @@ use std::path::{Path, PathBuf};
 /// The module that holds the weights of several models.
 pub(super) const WEIGHTS: &str = "weights";
 
-/// Writes an artifact into a folder. Gives each model's file with its report.
-pub(super) fn write(artifact: Artifact, output: &Path) -> io::Result<Vec<(PathBuf, Report)>> {
+/// The source files with the reports on their models.
+pub(super) type Modules = Vec<(PathBuf, Report)>;
+
+/// Writes an artifact into a folder. Gives each model's file with its report, and the blob's with its size.
+pub(super) fn write(artifact: Artifact, output: &Path) -> io::Result<(Modules, Option<(PathBuf, u64)>)> {
     fs::create_dir_all(output)?;
-    if !artifact.blob.is_empty() {
-        artifact.write_blob(output)?;
-    }
+    let written_blob = match artifact.blob.is_empty() {
+        true => None,
+        false => Some((artifact.write_blob(output)?, artifact.blob.len())),
+    };
     let file = artifact.blob_file();
     let blob = artifact.weights(&match artifact.weights {
         WeightsIn::Program => BlobSource::Include(file),
@@ -43,7 +47,7 @@ pub(super) fn write(artifact: Artifact, output: &Path) -> io::Result<Vec<(PathBu
         fs::write(&path, source(&module, &weights))?;
         written.push((path, module.report));
     }
-    Ok(written)
+    Ok((written, written_blob))
 }
 
 fn generated() -> String {
