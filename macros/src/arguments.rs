@@ -188,12 +188,15 @@ impl Model {
 
     /// `: "file"`
     fn weights(&mut self, input: ParseStream<'_>) -> Result<()> {
+        const EXPECTED: &str =
+            "expected `\"file\"`, for weights in a file that the program maps, or `\"program\"`";
         input.parse::<Token![:]>()?;
-        let place: LitStr = input.parse()?;
+        let wrong = |span| Error::new(span, EXPECTED);
+        let place: LitStr = input.parse().map_err(|error: Error| wrong(error.span()))?;
         self.options.weights = match place.value().as_str() {
             "file" => WeightsIn::File,
             "program" => WeightsIn::Program,
-            _ => return Err(Error::new(place.span(), "expected `\"file\"` or `\"program\"`")),
+            _ => return Err(wrong(place.span())),
         };
         Ok(())
     }
@@ -201,11 +204,12 @@ impl Model {
     /// `: speed`
     fn optimize(&mut self, input: ParseStream<'_>) -> Result<()> {
         input.parse::<Token![:]>()?;
-        let goal = input.call(Ident::parse_any)?;
+        let wrong = |span| Error::new(span, "expected `speed` or `size`");
+        let goal = input.call(Ident::parse_any).map_err(|error| wrong(error.span()))?;
         self.options.optimize = match goal.to_string().as_str() {
             "speed" => Optimize::Speed,
             "size" => Optimize::Size,
-            _ => return Err(Error::new(goal.span(), "expected `speed` or `size`")),
+            _ => return Err(wrong(goal.span())),
         };
         Ok(())
     }
@@ -230,4 +234,50 @@ fn list(input: ParseStream<'_>, mut item: impl FnMut(ParseStream<'_>) -> Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with options of a model.
+    fn told(options: &str) -> String {
+        match syn::parse_str::<Arguments>(&format!("mod m = \"m.onnx\" {{ {options} }};")) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_told_with_what_is_right() {
+        assert_eq!(told("weights: \"file\", optimize: speed, overridable: [\"*lora*\"]"), "");
+        assert_eq!(told("weight: \"file\""), format!("unknown option `weight`; {OPTIONS}"));
+        for wrong in ["\"files\"", "file", "3"] {
+            assert_eq!(
+                told(&format!("weights: {wrong}")),
+                "expected `\"file\"`, for weights in a file that the program maps, or `\"program\"`"
+            );
+        }
+        for wrong in ["fast", "\"speed\""] {
+            assert_eq!(told(&format!("optimize: {wrong}")), "expected `speed` or `size`");
+        }
+        assert_eq!(told("overridable: \"*lora*\""), "expected square brackets");
+        assert_eq!(told("overridable: [lora]"), "expected string literal");
+        assert_eq!(told("overridable: [\"a*\", \"a*\"]"), "`a*` is given twice");
+        assert!(
+            told("variants: { a: \"a.onnx\" }")
+                .contains("the files of `variants` take the place of this path")
+        );
+    }
+
+    #[test]
+    fn options_are_read() {
+        let text = "mod m { variants: { a: \"a.onnx\", b: \"b.onnx\" }, weights: \"file\", optimize: speed, overridable: [\"x\"] };";
+        let arguments = syn::parse_str::<Arguments>(text).unwrap();
+        let model = &arguments.models[0];
+        assert_eq!(model.path.value(), "a.onnx");
+        assert_eq!(model.variants.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((model.options.weights, model.options.optimize), (WeightsIn::File, Optimize::Speed));
+        assert_eq!(model.options.overridable, ["x"]);
+    }
 }

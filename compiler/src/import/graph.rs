@@ -228,10 +228,11 @@ impl Builder<'_> {
             }
             if !raw.initializers.iter().any(|(name, _)| describes(pattern, name)) {
                 let message = format!("no initializer has a name like \"{pattern}\"");
+                let names: Vec<&str> = raw.initializers.iter().map(|(name, _)| name.as_str()).collect();
                 self.diagnostics.report(
                     Diagnostic::new(Code::BadOption, message)
                         .about("overridable", pattern)
-                        .help("`ingrain inspect` lists the initializers; `*` stands for any text"),
+                        .help(format!("{}; `*` stands for any text", nearest(pattern, &names))),
                 );
             }
         }
@@ -390,5 +391,26 @@ fn unknown_operator(node: &RawNode) -> Diagnostic {
             diagnostic.help(format!("did you mean {} of domain {domain}?", def.name))
         }
         _ => diagnostic.help("OPERATORS.md lists what is; an equivalent subgraph of those works as well"),
+    }
+}
+
+/// Says which names are the most like a pattern.
+fn nearest(pattern: &str, names: &[&str]) -> String {
+    const TOLD: usize = 3;
+    let wanted = pattern.replace('*', "").to_lowercase();
+    let likeness = |name: &str| {
+        let name = name.to_lowercase();
+        if !wanted.is_empty() && name.contains(&wanted) { 2.0 } else { strsim::jaro_winkler(&wanted, &name) }
+    };
+    let mut ranked: Vec<(f64, &str)> = names.iter().map(|&name| (likeness(name), name)).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let told: Vec<String> = ranked.iter().take(TOLD).map(|(_, name)| format!("\"{name}\"")).collect();
+    match names.len() {
+        0 => "the model has no initializers".to_owned(),
+        n if n <= TOLD => format!("the initializers are {}", told.join(", ")),
+        n => format!(
+            "the nearest of {n} initializers are {} (`ingrain inspect --all` lists them)",
+            told.join(", ")
+        ),
     }
 }

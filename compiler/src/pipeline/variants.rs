@@ -1,7 +1,7 @@
 //! Models of one architecture with different weights: one program with a set of weights for each.
 
 use crate::diag::{Code, Diagnostic};
-use crate::lir::{Buffer, Class, Program};
+use crate::lir::{Buffer, Class, Program, Step};
 use crate::plan::{Bytes, Plan, Room};
 use crate::report::{Report, VariantReport};
 use std::collections::BTreeSet;
@@ -16,26 +16,53 @@ pub(super) fn check(first: (&str, &Program), other: (&str, &Program)) -> Result<
         ))
     };
     let ports = |p: &Program| p.inputs.iter().chain(&p.outputs).map(|p| p.name.clone()).collect::<Vec<_>>();
-    if ports(a) != ports(b) {
-        return refuse("its inputs and outputs differ".to_owned());
+    let (of_a, of_b) = (ports(a), ports(b));
+    if let Some((x, y)) = of_a.iter().zip(&of_b).find(|(x, y)| x != y) {
+        return refuse(format!("where one has the input or output \"{x}\", the other has \"{y}\""));
     }
-    if a.steps.len() != b.steps.len() || a.buffers.len() != b.buffers.len() {
-        return refuse(format!("it has {} steps instead of {}", b.steps.len(), a.steps.len()));
+    if of_a.len() != of_b.len() {
+        return refuse("it has more inputs and outputs, or fewer".to_owned());
     }
-    if let Some((x, y)) = a.buffers.iter().zip(&b.buffers).find(|(x, y)| !alike(x, y)) {
+    // What a buffer is called tells more than the step that it comes from, if steps are as many.
+    if a.steps.len() == b.steps.len()
+        && a.buffers.len() == b.buffers.len()
+        && let Some((x, y)) = a.buffers.iter().zip(&b.buffers).find(|(x, y)| !alike(x, y))
+    {
         return refuse(format!(
             "where one has \"{}\", {}[{}], the other has \"{}\", {}[{}]",
             x.name, x.dtype, x.len, y.name, y.dtype, y.len
         ));
     }
+    if let Some((x, y)) = a.steps.iter().zip(&b.steps).find(|(x, y)| !computes_alike(x, y)) {
+        return refuse(format!("where one computes {}, the other computes {}", origin(x), origin(y)));
+    }
+    if a.steps.len() != b.steps.len() {
+        let common = a.steps.len().min(b.steps.len());
+        let more = a.steps.get(common).or(b.steps.get(common)).map_or_else(String::new, origin);
+        let who = if a.steps.len() > common { first_name } else { name };
+        return refuse(format!("only \"{who}\" goes on with {more}"));
+    }
+    if a.buffers.len() != b.buffers.len() {
+        return refuse(format!("it has {} values instead of {}", b.buffers.len(), a.buffers.len()));
+    }
     if let Some((x, _)) = a.steps.iter().zip(&b.steps).find(|(x, y)| x.kind != y.kind) {
-        let node = x.origins.first().map_or_else(|| x.summary.clone(), |o| o.to_string());
-        return refuse(format!("{node} becomes another step"));
+        return refuse(format!("{} becomes another step", origin(x)));
     }
     if (&a.symbols, &a.requirements) != (&b.symbols, &b.requirements) {
         return refuse("its dimensions differ".to_owned());
     }
     Ok(())
+}
+
+/// Whether steps come from nodes of the same operators.
+fn computes_alike(a: &Step, b: &Step) -> bool {
+    let operators = |step: &Step| step.origins.iter().map(|o| o.op.to_string()).collect::<Vec<_>>();
+    operators(a) == operators(b)
+}
+
+/// The node that a step computes.
+fn origin(step: &Step) -> String {
+    step.origins.first().map_or_else(|| step.summary.clone(), |o| o.to_string())
 }
 
 /// Whether buffers differ in the values of a constant at most.
@@ -111,6 +138,27 @@ mod tests {
         let refused =
             compiled(&[("a", source(1.5, 4)), ("b", source(1.5, 5))], Options::default()).unwrap_err();
         assert!(refused.to_string().contains("\"b\" is no variant of \"a\""), "{refused}");
+        let model = |body: &str| {
+            let text = format!("g (float[2] x) => (float[2] y) {{ {body} }}");
+            ModelSource::from_bytes("test", text::model_bytes(&text))
+        };
+        let told = |a: &str, b: &str| {
+            let refused = compiled(&[("a", model(a)), ("b", model(b))], Options::default()).unwrap_err();
+            let text = refused.to_string();
+            text.lines().next().unwrap_or_default().to_owned()
+        };
+        // The message says where.
+        let cumulated = "axis = Constant<value = int64 {0}>() h = CumSum(x, axis)";
+        let other = told(&format!("{cumulated} y = Relu(h)"), &format!("{cumulated} y = Tanh(h)"));
+        assert!(
+            other.contains("where one computes Relu") && other.contains("the other computes Tanh"),
+            "{other}"
+        );
+        let more = told(
+            &format!("{cumulated} y = Relu(h)"),
+            &format!("{cumulated} k = Relu(h) y = CumSum(k, axis)"),
+        );
+        assert!(more.contains("only \"b\" goes on with CumSum"), "{more}");
     }
 
     #[test]
@@ -123,7 +171,13 @@ mod tests {
         assert_eq!(artifact.blob.len(), 128 * 4 + 2 * 64 * 4);
         let text = module.items.to_string();
         assert!(text.contains("pub struct Weights") && text.contains("pub fn with_weights"), "{text}");
-        let refused = compiled(&[("a", source(1.5, 4))], Options::default().overridable("x")).unwrap_err();
-        assert!(refused.to_string().contains("no initializer has a name like \"x\""), "{refused}");
+        let refused =
+            compiled(&[("a", source(1.5, 4))], Options::default().overridable("adopt*")).unwrap_err();
+        let refused = refused.to_string();
+        assert!(refused.contains("no initializer has a name like \"adopt*\""), "{refused}");
+        assert!(
+            refused.contains("the initializers are \"adapter\", \"base\"; `*` stands for any text"),
+            "{refused}"
+        );
     }
 }
