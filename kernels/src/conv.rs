@@ -86,6 +86,24 @@ pub fn conv_transpose_scratch(shape: &ConvShape) -> usize {
     phases(shape).map(|axes| implicit::scratch(shape, &axes)).max().unwrap_or(0)
 }
 
+/// How many floats of scratch are enough for [`conv_f32`] of this shape and of any shape with smaller extents, which may
+/// need more than the largest. `padded` says whether windows of one of them may reach outside of the input.
+pub fn conv_scratch_most(shape: &ConvShape, padded: bool) -> usize {
+    implicit::scratch_most(shape, &forward(shape), padded)
+}
+
+/// The same for [`conv_transpose_f32`].
+pub fn conv_transpose_scratch_most(shape: &ConvShape) -> usize {
+    let most = |mut axes: [Axis; 3]| {
+        // Which outputs a phase has depends on the padding, which may be less.
+        for (i, axis) in axes.iter_mut().enumerate() {
+            axis.outputs = shape.output[i].div_ceil(shape.stride[i]);
+        }
+        implicit::scratch_most(shape, &axes, true)
+    };
+    phases(shape).map(most).max().unwrap_or(0)
+}
+
 fn forward(shape: &ConvShape) -> [Axis; 3] {
     [0, 1, 2].map(|i| Axis::forward(shape, i))
 }

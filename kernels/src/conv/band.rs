@@ -43,6 +43,28 @@ impl Band {
         Self { lines, images: 1, height: h.reach(lines), width }
     }
 
+    /// At least as many floats as any band of windows with at most so many outputs and images has: a smaller tensor may
+    /// have the larger band, because more of its lines and images fit.
+    pub(crate) fn most(axes: &[Axis; 3], channels: usize, images: usize) -> usize {
+        let [d, h, w] = axes;
+        let image = |lines: usize, width: usize| {
+            let lines = d.taps.saturating_mul(h.reach(lines));
+            lines.saturating_mul(w.reach(width)).saturating_mul(channels)
+        };
+        if h.outputs == 0 || w.outputs == 0 {
+            return 0;
+        }
+        let mut most = FLOATS.max(image(PIXELS.div_ceil(w.outputs), w.outputs));
+        for width in 1..=w.outputs.min(PIXELS) {
+            most = most.max(image(PIXELS.div_ceil(width), width));
+            for lines in 1..=h.outputs.min(PIXELS / width) {
+                let together = (PIXELS / (lines * width)).clamp(1, images.max(1));
+                most = most.max(image(lines, width).saturating_mul(together));
+            }
+        }
+        most.min(image(h.outputs, w.outputs).saturating_mul(images.max(1)))
+    }
+
     /// Floats of one image of the band.
     pub(crate) fn image(&self, planes: usize, channels: usize) -> usize {
         planes * self.height * self.width * channels

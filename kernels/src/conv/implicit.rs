@@ -52,6 +52,15 @@ pub(crate) fn scratch(shape: &ConvShape, axes: &[Axis; 3]) -> usize {
     band.images * band.image(axes[0].taps, channels)
 }
 
+/// How many floats of scratch are enough for windows along these axes and along any with fewer outputs, over at most so
+/// many images. `padded` says whether any of them may reach outside of its input.
+pub(crate) fn scratch_most(shape: &ConvShape, axes: &[Axis; 3], padded: bool) -> usize {
+    if !needs_band(shape, axes) && !padded || axes.iter().any(|a| a.taps == 0) {
+        return 0;
+    }
+    Band::most(axes, shape.channels / shape.groups, shape.batch.max(axes[0].outputs))
+}
+
 /// Computes the outputs of the axes.
 ///
 /// # Safety

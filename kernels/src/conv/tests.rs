@@ -290,3 +290,41 @@ fn other_types() {
         assert_eq!(y, whole(&expected));
     });
 }
+
+/// A smaller tensor may need a larger band than the largest.
+#[test]
+fn scratch_for_the_largest_extents_is_enough_for_all() {
+    let windows = [
+        ([1, 3, 3], [1, 1, 1], [0, 1, 1]),
+        ([1, 3, 3], [1, 2, 2], [0, 0, 0]),
+        ([3, 1, 5], [2, 1, 1], [1, 0, 2]),
+    ];
+    let mut grew = false;
+    for (kernel, stride, pads) in windows {
+        for channels in [8, 96] {
+            let of = |kind, batch, extents| {
+                let shape = shape(kind, extents, kernel, stride, [1, 1, 1], pads)?;
+                Some(ConvShape { batch, channels, filters: channels, ..shape })
+            };
+            let (batch, extents) = (3, [5, 96, 128]);
+            let dense = of(Kind::Dense, batch, extents).unwrap();
+            let transposed = of(Kind::Transposed, batch, extents).unwrap();
+            let (most, most_transposed) =
+                (conv_scratch_most(&dense, pads != [0; 3]), conv_transpose_scratch_most(&transposed));
+            for (n, depth) in [(1, 1), (1, 5), (3, 1), (2, 4)] {
+                for height in [1, 2, 7, 24, 48, 72, 96] {
+                    for width in [1, 3, 16, 64, 100, 128] {
+                        if let Some(smaller) = of(Kind::Dense, n, [depth, height, width]) {
+                            assert!(conv_scratch(&smaller) <= most, "{smaller:?}");
+                            grew |= conv_scratch(&smaller) > conv_scratch(&dense);
+                        }
+                        if let Some(smaller) = of(Kind::Transposed, n, [depth, height, width]) {
+                            assert!(conv_transpose_scratch(&smaller) <= most_transposed, "{smaller:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(grew, "the largest extents need the most, so that this shows nothing");
+}

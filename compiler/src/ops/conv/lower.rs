@@ -6,7 +6,9 @@ use crate::lir::{Arg, Packing, Place};
 use crate::lower::{LowerCx, epilogue};
 use crate::ops::map::packed_weights;
 use crate::types::{DType, Dim};
-use ingrain_kernels::conv::{ConvShape, conv_scratch, conv_transpose_scratch};
+use ingrain_kernels::conv::{
+    ConvShape, conv_scratch, conv_scratch_most, conv_transpose_scratch, conv_transpose_scratch_most,
+};
 
 /// Which way the window runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,7 +144,7 @@ fn shape_argument(cx: &LowerCx<'_>, window: &Window, groups: usize) -> Arg {
     )
 }
 
-/// Scratch of the kernel, enough for the largest extents.
+/// Scratch of the kernel, enough for all extents that there may be.
 fn scratch(cx: &mut LowerCx<'_>, window: &Window, groups: usize, direction: Direction) -> Place {
     let largest = |d: &Dim| d.range(&cx.graph.symbols).map_or(0, |r| usize::try_from(r.hi).unwrap_or(0));
     let (x, y) = (&cx.input_type(0).shape, &cx.output_type(0).shape);
@@ -161,9 +163,13 @@ fn scratch(cx: &mut LowerCx<'_>, window: &Window, groups: usize, direction: Dire
         filters: largest(&y[last]),
         groups,
     };
+    let fixed = x.iter().chain(y).chain(&window.begin).all(|d| d.as_i64().is_some());
+    let padded = window.begin.iter().chain(&window.end).any(|d| !d.is(0));
     let floats = match direction {
-        Direction::Forward => conv_scratch(&shape),
-        Direction::Transposed => conv_transpose_scratch(&shape),
+        Direction::Forward if fixed => conv_scratch(&shape),
+        Direction::Forward => conv_scratch_most(&shape, padded),
+        Direction::Transposed if fixed => conv_transpose_scratch(&shape),
+        Direction::Transposed => conv_transpose_scratch_most(&shape),
     };
     cx.scratch(DType::F32, Dim::from(floats))
 }
