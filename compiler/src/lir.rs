@@ -9,9 +9,11 @@ mod print;
 mod sizes;
 mod state;
 mod verify;
+mod walk;
 
 pub use control::{Block, Branch, Growing, Joined, Loop};
 pub use state::StatePort;
+pub use walk::Touch;
 
 use crate::expr::Expr;
 use crate::ir::Requirement;
@@ -312,76 +314,5 @@ impl Program {
     /// What is known of a buffer.
     pub fn buffer(&self, id: BufferId) -> &Buffer {
         &self.buffers[id.0 as usize]
-    }
-}
-
-/// How a step touches a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Touch {
-    /// Reads.
-    Read,
-    /// Writes without reading.
-    Write,
-    /// Reads and writes.
-    Update,
-}
-
-impl Step {
-    /// Every buffer this step touches, in argument order; for control flow those of its blocks too.
-    pub fn touches(&self) -> Vec<(BufferId, Touch)> {
-        let mut list = self.own_touches();
-        for step in self.blocks().into_iter().flat_map(|block| &block.steps) {
-            list.extend(step.touches());
-        }
-        list
-    }
-
-    /// The buffers that it touches itself, not in a block.
-    pub fn own_touches(&self) -> Vec<(BufferId, Touch)> {
-        let mut list = Vec::new();
-        match &self.kind {
-            StepKind::Map(map) => {
-                list.extend(map.loads.iter().map(|l| (l.buffer, Touch::Read)));
-                list.push((map.store.buffer, Touch::Write));
-            }
-            StepKind::Copy { load, store, .. } => {
-                list.push((load.buffer, Touch::Read));
-                list.push((store.buffer, Touch::Write));
-            }
-            StepKind::Call(call) => {
-                for arg in &call.args {
-                    arg.touches(&mut list);
-                }
-            }
-            StepKind::Bind { place, .. } | StepKind::Check { condition: place, .. } => {
-                list.push((place.buffer, Touch::Read));
-            }
-            StepKind::Branch(branch) => list.push((branch.condition.buffer, Touch::Read)),
-            StepKind::Loop(l) => list.extend(l.condition.iter().map(|c| (c.buffer, Touch::Read))),
-        }
-        list
-    }
-}
-
-impl Arg {
-    fn touches(&self, list: &mut Vec<(BufferId, Touch)>) {
-        match self {
-            Arg::Read(_, place) => list.push((place.buffer, Touch::Read)),
-            Arg::Write(_, place) => list.push((place.buffer, Touch::Write)),
-            Arg::Update(_, place) => list.push((place.buffer, Touch::Update)),
-            Arg::RowMap(map) => list.extend(map.loads.iter().map(|l| (l.place.buffer, Touch::Read))),
-            Arg::Struct(_, fields) => fields.iter().for_each(|(_, a)| a.touches(list)),
-            Arg::Array(args) | Arg::Tuple(args) | Arg::Apply(_, args) => {
-                args.iter().for_each(|a| a.touches(list))
-            }
-            Arg::Ref(a) | Arg::Some(a) => a.touches(list),
-            Arg::Size(_)
-            | Arg::Signed(_)
-            | Arg::Int(_)
-            | Arg::Float(..)
-            | Arg::Bool(_)
-            | Arg::Path(_)
-            | Arg::None => {}
-        }
     }
 }

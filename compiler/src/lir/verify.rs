@@ -2,7 +2,7 @@
 //!
 //! A problem found here is a defect of lowering, never of a model.
 
-use super::{Access, Arg, BufferId, Class, MapStep, Place, Program, Step, StepKind, Touch};
+use super::{Access, BufferId, Class, MapStep, Place, Program, Step, StepKind, Touch};
 use crate::expr::ExprKind;
 use crate::types::{DType, Dim};
 use std::collections::BTreeSet;
@@ -70,7 +70,10 @@ impl Verifier<'_> {
         let mut slices = Vec::new();
         let read = |place: &Place| Slice { place: place.clone(), touch: Touch::Read };
         match kind {
-            StepKind::Call(call) => call.args.iter().for_each(|arg| arg_slices(arg, &mut slices)),
+            StepKind::Call(call) => {
+                let mut push = |place: &Place, touch| slices.push(Slice { place: place.clone(), touch });
+                call.args.iter().for_each(|arg| arg.each_place(&mut push));
+            }
             StepKind::Map(map) => {
                 self.map(map);
                 let ranks = map.loads.iter().chain([&map.store]).all(|a| a.strides.len() == map.space.len());
@@ -265,34 +268,11 @@ impl Verifier<'_> {
     }
 }
 
-/// The slices that an argument takes.
-fn arg_slices(arg: &Arg, slices: &mut Vec<Slice>) {
-    let mut push = |place: &Place, touch| slices.push(Slice { place: place.clone(), touch });
-    match arg {
-        Arg::Read(_, place) => push(place, Touch::Read),
-        Arg::Write(_, place) => push(place, Touch::Write),
-        Arg::Update(_, place) => push(place, Touch::Update),
-        Arg::RowMap(map) => map.loads.iter().for_each(|load| push(&load.place, Touch::Read)),
-        Arg::Struct(_, fields) => fields.iter().for_each(|(_, a)| arg_slices(a, slices)),
-        Arg::Array(args) | Arg::Tuple(args) | Arg::Apply(_, args) => {
-            args.iter().for_each(|a| arg_slices(a, slices));
-        }
-        Arg::Ref(a) | Arg::Some(a) => arg_slices(a, slices),
-        Arg::Size(_)
-        | Arg::Signed(_)
-        | Arg::Int(_)
-        | Arg::Float(..)
-        | Arg::Bool(_)
-        | Arg::Path(_)
-        | Arg::None => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::expr::Expr;
-    use crate::lir::Buffer;
+    use crate::lir::{Arg, Buffer};
 
     fn program(steps: Vec<StepKind>) -> Program {
         let buffer = |class, name: &str| Buffer {
