@@ -2,11 +2,13 @@
 //!
 //! What a block reads from outside it reads in place, with any strides. The values that a loop hands from one iteration to
 //! the next live in buffers of their own; the body writes straight into them where nothing reads the old value any more.
+//! A value to which each iteration joins something has room for all of it, as a state has: nothing of it moves.
 
 use super::context::LowerCx;
 use super::driver::{lower_nodes, output_view};
 use super::placement;
-use super::view::View;
+use super::state;
+use super::view::{View, dense_strides};
 use crate::diag::Reported;
 use crate::ir::{Graph, Value};
 use crate::lir::{Block, Branch, BufferId, Class, Growing, Joined, Loop, Place, Step, StepKind, Touch};
@@ -37,6 +39,26 @@ pub struct Repetition<'b> {
     pub capacity: Option<i64>,
 }
 
+/// Where a value is that iterations hand on.
+struct Carried {
+    /// The value at the begin of an iteration.
+    view: View,
+    /// Whether strides step over the room for all that is joined to it; else its elements lie side by side.
+    has_room: bool,
+}
+
+impl Carried {
+    /// The value when it has this shape.
+    fn with_shape(&self, shape: &[Dim]) -> View {
+        let View { buffer, dtype, .. } = self.view;
+        if self.has_room {
+            View { shape: shape.to_vec(), ..self.view.clone() }
+        } else {
+            View::dense(buffer, dtype, shape)
+        }
+    }
+}
+
 impl LowerCx<'_> {
     /// Lowers a choice. The node's first input decides, the others are the inputs of both graphs.
     ///
@@ -61,8 +83,8 @@ impl LowerCx<'_> {
                 }
             }
         }
-        let (then, _) = self.block(then, inputs.clone(), &wanted[0])?;
-        let (otherwise, _) = self.block(otherwise, inputs, &wanted[1])?;
+        let (then, _) = self.block(then, inputs.clone(), &wanted[0], &[])?;
+        let (otherwise, _) = self.block(otherwise, inputs, &wanted[1], &[])?;
         let branch = Branch { condition, then, otherwise, joined: joined.to_vec() };
         self.step(StepKind::Branch(branch), Dim::ZERO);
         Ok(())
@@ -77,8 +99,9 @@ impl LowerCx<'_> {
             let initial = self.input(i);
             self.copied(&initial, "continues")
         });
-        let states: Vec<View> = (0..r.carried).map(|k| self.state(r, k)).collect();
-        let mut inputs = states.clone();
+        let mut joins = Vec::new();
+        let states: Vec<Carried> = (0..r.carried).map(|k| self.state(r, k, &mut joins)).collect();
+        let mut inputs: Vec<View> = states.iter().map(|state| state.view.clone()).collect();
         inputs.extend((r.first_carried + r.carried..self.input_count()).map(|i| self.input(i)));
         let mut wanted: Vec<Option<View>> = Vec::new();
         wanted.extend(condition.iter().cloned().map(Some));
@@ -87,7 +110,7 @@ impl LowerCx<'_> {
             let whole = self.output(r.carried + j);
             wanted.push(Some(part(&whole, *axis, at)));
         }
-        let (mut body, results) = self.block(r.body, inputs, &wanted)?;
+        let (mut body, results) = self.block(r.body, inputs, &wanted, &joins)?;
         let first = usize::from(condition.is_some());
         self.hand_over(&mut body, &results[first..first + r.carried], &states);
         let condition = condition.and_then(|view| view.place());
@@ -98,66 +121,78 @@ impl LowerCx<'_> {
         self.step(StepKind::Loop(repeat), Dim::ZERO);
         for (k, state) in states.into_iter().enumerate() {
             // Where the last extents are known, the type says them by numbers.
-            let last = View::dense(state.buffer, state.dtype, &self.output_type(k).shape);
+            let last = state.with_shape(&self.output_type(k).shape);
             self.alias(k, last);
         }
         Ok(())
     }
 
-    /// A buffer for a carried value, with its value before the first iteration.
-    fn state(&mut self, r: &Repetition<'_>, k: usize) -> View {
+    /// A buffer for a carried value, with its value before the first iteration. If the body joins something to the value,
+    /// the join goes to `joins` with its place in the buffer.
+    fn state(&mut self, r: &Repetition<'_>, k: usize, joins: &mut Vec<(Value, View)>) -> Carried {
         let inner = r.body.inputs[k];
         let ty = r.body.ty(inner);
         let name = r.body.value(inner).name.clone().unwrap_or_default();
         let initial = self.input(r.first_carried + k);
         // Where extents grow, the next value is longer than this one.
-        let room = |symbol: &Symbol| {
+        let most = |symbol: &Symbol| {
             let grows = r.growing.iter().any(|g| g.symbol == *symbol);
             r.body.symbols.get(symbol).filter(|_| grows).map(|range| Dim::from(range.hi))
         };
-        let buffer = self.new_buffer(ty.dtype, ty.elements().substitute(&room), &name);
-        let start = View::dense(buffer, ty.dtype, &initial.shape);
-        self.copy(&initial, &start);
-        View::dense(buffer, ty.dtype, &ty.shape)
+        let room: Vec<Dim> = ty.shape.iter().map(|d| d.substitute(&most)).collect();
+        let buffer = self.new_buffer(ty.dtype, Dim::product(&room), &name);
+        let roomy = View { strides: dense_strides(&room), ..View::dense(buffer, ty.dtype, &ty.shape) };
+        let result = r.body.outputs[usize::from(r.condition.is_some()) + k].1;
+        let join = state::join(r.body, (inner, &roomy), result);
+        let state = match join.is_some() {
+            true => Carried { view: roomy, has_room: true },
+            false => Carried { view: View::dense(buffer, ty.dtype, &ty.shape), has_room: false },
+        };
+        joins.extend(join);
+        self.copy(&initial, &state.with_shape(&initial.shape));
+        state
     }
 
     /// Ends an iteration: the results become the states of the next.
-    fn hand_over(&mut self, body: &mut Block, results: &[View], states: &[View]) {
+    fn hand_over(&mut self, body: &mut Block, results: &[View], states: &[Carried]) {
         let outside = std::mem::replace(&mut self.program.steps, std::mem::take(&mut body.steps));
-        let is_state = |view: &View| states.iter().any(|s| s.buffer == view.buffer);
+        let is_state = |view: &View| states.iter().any(|s| s.view.buffer == view.buffer);
+        let nexts: Vec<View> =
+            results.iter().zip(states).map(|(result, state)| state.with_shape(&result.shape)).collect();
         // A result that is another state must be saved before any state changes.
         let saved: Vec<View> = results
             .iter()
-            .zip(states)
-            .map(|(result, state)| {
-                if is_state(result) && !result.same_elements(state) {
+            .zip(&nexts)
+            .map(|(result, next)| {
+                if is_state(result) && !result.same_elements(next) {
                     self.copied(result, "carried")
                 } else {
                     result.clone()
                 }
             })
             .collect();
-        for (result, state) in saved.iter().zip(states).filter(|(r, s)| !r.same_elements(s)) {
-            let next = View::dense(state.buffer, state.dtype, &result.shape);
-            self.copy(result, &next);
+        for (result, next) in saved.iter().zip(&nexts).filter(|(result, next)| !result.same_elements(next)) {
+            self.copy(result, next);
         }
         body.steps = std::mem::replace(&mut self.program.steps, outside);
-        for (result, state) in saved.iter().zip(states) {
+        for (result, &Carried { view: ref state, has_room }) in saved.iter().zip(states) {
             let own = matches!(self.program.buffer(result.buffer).class, Class::Arena);
             let whole = self.program.buffer(result.buffer).len == self.program.buffer(state.buffer).len;
             let once = saved.iter().filter(|other| other.buffer == result.buffer).count() == 1;
-            if own && whole && once && result.is_dense() && result.buffer != state.buffer {
+            if own && whole && once && !has_room && result.is_dense() && result.buffer != state.buffer {
                 write_in_place(&mut body.steps, result.buffer, state.buffer);
             }
         }
     }
 
-    /// Lowers an inner graph. `wanted` says where results must be; the views of all results are given too.
+    /// Lowers an inner graph. `wanted` says where results must be, `joins` where other values should; the views of all
+    /// results are given too.
     fn block(
         &mut self,
         body: &Graph,
         inputs: Vec<View>,
         wanted: &[Option<View>],
+        joins: &[(Value, View)],
     ) -> Result<(Block, Vec<View>), Reported> {
         self.program.symbols.extend(body.symbols.clone());
         let mut views: Vec<Option<View>> = vec![None; body.value_count()];
@@ -169,6 +204,7 @@ impl LowerCx<'_> {
             .iter()
             .zip(wanted)
             .filter_map(|((_, value), wanted)| Some((*value, wanted.clone()?)))
+            .chain(joins.iter().cloned())
             .collect();
         let outside = std::mem::take(&mut self.program.steps);
         let placed = placement::place(body, self.program, &results);

@@ -61,20 +61,26 @@ pub(super) fn joins(graph: &Graph, states: &[State], views: &[Option<View>]) -> 
     let join = |state: &State| {
         let input = graph.inputs[state.input];
         let before = views[input.0 as usize].as_ref()?;
-        let (mut value, mut place) = (graph.outputs[state.output].1, after(graph, state, views)?);
-        loop {
-            let node = graph.producer(value).filter(|n| n.epilogue.is_none() && n.outputs[0] == value)?;
-            if let Some(concat) = node.is::<Concat>() {
-                let first = *node.inputs.first()?;
-                let part = concat.part(&place, &Dim::ZERO, &graph.ty(first).shape[concat.axis]);
-                let there = moved(graph, first, input, before)?;
-                return there.same_elements(&part).then_some((value, place));
-            }
-            place = super::placement::undone(graph, node, &place)?;
-            value = node.inputs[0];
-        }
+        join(graph, (input, before), graph.outputs[state.output].1)
     };
     states.iter().filter_map(join).collect()
+}
+
+/// The join that makes `result` of the value at `before`, with its place, if what is joined to the value goes behind it.
+pub(super) fn join(graph: &Graph, (input, before): (Value, &View), result: Value) -> Option<(Value, View)> {
+    let mut place = View { shape: graph.ty(result).shape.clone(), ..before.clone() };
+    let mut value = result;
+    loop {
+        let node = graph.producer(value).filter(|n| n.epilogue.is_none() && n.outputs[0] == value)?;
+        if let Some(concat) = node.is::<Concat>() {
+            let first = *node.inputs.first()?;
+            let part = concat.part(&place, &Dim::ZERO, &graph.ty(first).shape[concat.axis]);
+            let there = moved(graph, first, input, before)?;
+            return there.same_elements(&part).then_some((value, place));
+        }
+        place = super::placement::undone(graph, node, &place)?;
+        value = node.inputs[0];
+    }
 }
 
 /// Where a value is that is `input` under another shape or order of axes.

@@ -118,12 +118,10 @@ fn loops_end_on_conditions_and_values_grow() {
             b2+0[] = copy [] b1+0[]  // Repeat: bool[], f32[1], f32[1] -> f32[r_0]
             b3+0[1] = copy [1] b0+0[1]  // Repeat: bool[], f32[1], f32[1] -> f32[r_0]
             loop iteration to 5 while b2+0, r_0 = 1 then r_0+1  // Repeat: bool[], f32[1], f32[1] -> f32[r_0]
-              b4+0[1] = copy [r_0] b3+0[1]  // Concat: f32[r_0], f32[1] -> f32[r_0+1]
-              b4+r_0[1] = copy [1] b0+0[1]  // Concat: f32[r_0], f32[1] -> f32[r_0+1]
-              b5+0[0] = map [r_0+1] row 1 [row_sum(in0)](b4+0[1])  // Rows: f32[r_0+1] -> f32[1]
-              b2+0[] = map [] row 0 [less(in0, 9.0)](b5+0[])  // Map: f32[] -> bool[]
-              b3+0[1] = copy [r_0+1] b4+0[1]  // Repeat: bool[], f32[1], f32[1] -> f32[r_0]
-            b6+0[1] = copy [r_0] b3+0[1]  // result "r": f32[r_0]
+              b3+r_0[1] = copy [1] b0+0[1]  // Concat: f32[r_0], f32[1] -> f32[r_0+1]
+              b4+0[0] = map [r_0+1] row 1 [row_sum(in0)](b3+0[1])  // Rows: f32[r_0+1] -> f32[1]
+              b2+0[] = map [] row 0 [less(in0, 9.0)](b4+0[])  // Map: f32[] -> bool[]
+            b5+0[1] = copy [r_0] b3+0[1]  // result "r": f32[r_0]
         "#]],
     );
 }
