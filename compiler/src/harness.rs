@@ -16,6 +16,7 @@ pub mod interface;
 pub mod npy;
 pub mod project;
 pub mod runtime;
+pub mod specialise;
 pub mod suite;
 
 pub use cache::{Cache, Digest};
@@ -24,6 +25,7 @@ pub use dataset::{DataSet, Problem};
 pub use guard::{Compiled, Refusal, compile_file};
 pub use interface::Interface;
 pub use project::{Builder, Placed, Profile, Unit};
+pub use specialise::compile_for;
 pub use suite::{Case, Outcome, Reason, Settings};
 
 use std::sync::Mutex;

@@ -1,7 +1,10 @@
 //! What the compiler is asked to do: the model's bytes, where its external data comes from, and the user's choices.
 
+mod known;
+
+pub use known::KnownValue;
+
 use crate::mapped::map_file;
-use crate::types::Tensor;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -132,7 +135,7 @@ pub struct Options {
     pub dims: BTreeMap<String, DimBinding>,
     /// Inputs whose value is known at compile time, by name: shapes, axes and counts that the program is specialised for.
     /// They stay inputs; a run with another value is refused.
-    pub values: BTreeMap<String, Tensor>,
+    pub values: BTreeMap<String, KnownValue>,
     /// What matters where size and speed are at odds.
     pub optimize: Optimize,
     /// How weights come into the program. One model of a bundle that asks for a file decides for all.
@@ -154,10 +157,11 @@ impl Options {
         self
     }
 
-    /// Compiles for one value of the input `name`: axes, a shape, a count. A run with another value is refused.
+    /// Compiles for one value of the input `name`: axes, a shape, a count (`[0, 1]`, `5`). A run with another value is
+    /// refused.
     #[must_use]
-    pub fn value(mut self, name: impl Into<String>, value: Tensor) -> Options {
-        self.values.insert(name.into(), value);
+    pub fn value(mut self, name: impl Into<String>, value: impl Into<KnownValue>) -> Options {
+        self.values.insert(name.into(), value.into());
         self
     }
 

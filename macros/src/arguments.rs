@@ -2,16 +2,18 @@
 
 use ingrain_compiler::artifact::Face;
 use ingrain_compiler::diag::OptionPlace;
-use ingrain_compiler::options::{Optimize, WeightsIn};
+use ingrain_compiler::options::{KnownValue, Optimize, WeightsIn};
+use ingrain_compiler::types::{DType, Scalar};
 use ingrain_compiler::{DimBinding, Options};
 use proc_macro2::Span;
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Error, Ident, LitInt, LitStr, Result, Token, Visibility, braced, bracketed};
+use syn::{Attribute, Error, Ident, Lit, LitInt, LitStr, Result, Token, Visibility, braced, bracketed};
 
 /// Names of all options, for the message about an unknown one.
-const OPTIONS: &str = "known options: `dims`, `state`, `variants`, `overridable`, `weights`, `optimize`";
+const OPTIONS: &str =
+    "known options: `dims`, `values`, `state`, `variants`, `overridable`, `weights`, `optimize`";
 
 /// `/// docs pub mod NAME = "PATH" { OPTIONS };` once or several times.
 pub(crate) struct Arguments {
@@ -114,6 +116,7 @@ impl Model {
         let option = input.call(Ident::parse_any)?;
         let read = match option.to_string().as_str() {
             "dims" => Model::dim,
+            "values" => Model::value,
             "state" => Model::state,
             "variants" => Model::variant,
             "overridable" => return self.overridable(input),
@@ -129,14 +132,7 @@ impl Model {
 
     /// `batch: 1`, `seq: 1..=512` or `"any name": 3`
     fn dim(&mut self, input: ParseStream<'_>) -> Result<()> {
-        let (name, span) = if input.peek(LitStr) {
-            let name: LitStr = input.parse()?;
-            (name.value(), name.span())
-        } else {
-            let name = input.call(Ident::parse_any)?;
-            (name.unraw().to_string(), name.span())
-        };
-        input.parse::<Token![:]>()?;
+        let (name, span) = key(input)?;
         let size = |input: ParseStream<'_>| input.parse::<LitInt>()?.base10_parse::<i64>();
         let first = size(input)?;
         let binding = if input.peek(Token![..=]) {
@@ -149,6 +145,22 @@ impl Model {
         };
         self.claim("dims", &name, span)?;
         self.options.dims.insert(name, binding);
+        Ok(())
+    }
+
+    /// `axes: [0, 1]`, `k: 5` or `"any name": -0.5`
+    fn value(&mut self, input: ParseStream<'_>) -> Result<()> {
+        let (name, span) = key(input)?;
+        let mut elements = Vec::new();
+        if input.peek(syn::token::Bracket) {
+            let entries;
+            bracketed!(entries in input);
+            list(&entries, |input| element(input).map(|element| elements.push(element)))?;
+        } else {
+            elements.push(element(input)?);
+        }
+        self.claim("values", &name, span)?;
+        self.options.values.insert(name, KnownValue::Elements(elements));
         Ok(())
     }
 
@@ -222,6 +234,36 @@ impl Model {
         }
         self.places.push((place, span));
         Ok(())
+    }
+}
+
+/// `name:` or `"any name":`
+fn key(input: ParseStream<'_>) -> Result<(String, Span)> {
+    let key = if input.peek(LitStr) {
+        let name: LitStr = input.parse()?;
+        (name.value(), name.span())
+    } else {
+        let name = input.call(Ident::parse_any)?;
+        (name.unraw().to_string(), name.span())
+    };
+    input.parse::<Token![:]>()?;
+    Ok(key)
+}
+
+/// A number or truth value.
+fn element(input: ParseStream<'_>) -> Result<Scalar> {
+    let minus = input.parse::<Option<Token![-]>>()?.is_some();
+    match input.parse::<Lit>()? {
+        Lit::Int(int) => {
+            let value = int.base10_parse::<i64>()?;
+            Ok(Scalar::Int(DType::I64, if minus { -value } else { value }))
+        }
+        Lit::Float(float) => {
+            let value = float.base10_parse::<f64>()?;
+            Ok(Scalar::Float(DType::F64, if minus { -value } else { value }))
+        }
+        Lit::Bool(bool) if !minus => Ok(Scalar::Bool(bool.value)),
+        other => Err(Error::new(other.span(), "expected a number, `true` or `false`")),
     }
 }
 

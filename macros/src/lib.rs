@@ -30,6 +30,8 @@ use std::path::{Path, PathBuf};
 ///
 /// # Options
 /// * `dims: { batch: 1, seq: 1..=512, "a b": 4 }` fixes symbolic dimensions, or bounds them for use at run time.
+/// * `values: { axes: [0, 1], k: 5 }` compiles for one value of an input that shapes depend on; a run with another value is
+///   refused.
 /// * `state: { "present.*" => "past.*" }` keeps outputs as inputs of the next run, inside the model's memory: the cache of
 ///   a decoder, grown in place, or the hidden state of a recurrent network. `*` stands for any text. `reset_state` begins
 ///   anew, `state_len` tells how much there is; `past` is bounded from 0 by `dims`.

@@ -1,12 +1,12 @@
 //! `ingrain bench`: how fast a compiled model is.
 
+use super::Stop;
+use super::options::SpecialiseArgs;
 use super::subject::{self, Subject};
 use super::terminal::{self, Progress};
-use super::{DimArgs, Stop};
-use crate::harness::bind::Dims;
 use crate::harness::runtime::Runtime;
 use crate::harness::{
-    Builder, Cache, Compiled, Digest, Interface, Placed, Profile, Unit, compile_file, exec, suite,
+    Builder, Cache, Compiled, Digest, Interface, Placed, Profile, Unit, compile_for, exec, suite,
 };
 use crate::options::{DimBinding, Options};
 use crate::report::{Port, Report};
@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// An ONNX file, or a folder that holds a model.onnx and test data
     model: PathBuf,
     #[command(flatten)]
-    dims: DimArgs,
+    options: SpecialiseArgs,
     /// Threads that a run may use. Kernels use one today
     #[arg(long, default_value_t = 1, value_name = "N")]
     threads: usize,
@@ -60,7 +60,7 @@ const LIMIT: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let subject = Subject::at(&args.model)?;
     let cache = Cache::open()?;
-    let kept = cache.dir("bench")?.join(key(&subject, &args.dims.get())?);
+    let kept = cache.dir("bench")?.join(key(&subject, &args.options.get())?);
     let (record_file, inputs_file) = (kept.with_extension("json"), kept.with_extension("in"));
     let record = match read_record(&record_file, &inputs_file) {
         Some(record) => record,
@@ -110,13 +110,13 @@ fn print(name: &str, timed: &Value, record: &Record) {
 }
 
 /// Names what a build depends on, except for the contents of files.
-fn key(subject: &Subject, dims: &Dims) -> Result<String, String> {
+fn key(subject: &Subject, options: &Options) -> Result<String, String> {
     let model = subject.model.canonicalize().map_err(|e| format!("{}: {e}", subject.model.display()))?;
     let runtime = Runtime::locate()?;
     let tool = std::env::current_exe().ok().and_then(|exe| stamp(&exe)).unwrap_or_default();
     Ok(Digest::new()
         .with(model.to_string_lossy().as_bytes())
-        .with(format!("{dims:?} {tool:?} {}", !subject.sets.is_empty()))
+        .with(format!("{options:?} {tool:?} {}", !subject.sets.is_empty()))
         .with(runtime.requirement())
         .with(runtime.stamp())
         .with(std::env::var("RUSTFLAGS").unwrap_or_default())
@@ -147,13 +147,15 @@ fn build(
     let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = subject.first_set(&interface).map_err(|p| refuse(p.to_string()))?;
-    let mut dims = args.dims.get();
-    let assumed = subject::bind_rest(&interface, set.as_ref(), &mut dims).map_err(refuse)?;
+    let mut options = args.options.get();
+    let assumed = subject::bind_rest(&interface, set.as_ref(), &mut options.dims).map_err(refuse)?;
     if !assumed.is_empty() {
         terminal::remark(&format!("assumed to be 1 (see --dim): {}", assumed.join(", ")));
     }
     let progress = Progress::new("compiling");
-    let compiled = compile_file(&subject.model, &Options { dims: dims.clone(), ..Options::default() }, LIMIT)
+    let given: Vec<_> = set.iter().map(|set| &set.inputs).collect();
+    let largest = subject.largest(&interface);
+    let compiled = compile_for(&subject.model, options.clone(), &given, largest.as_ref(), LIMIT)
         .map_err(|refusal| Stop::refused(refusal.to_string()))?;
     let files = files(subject, &compiled);
     let (report, compile_ms) = (compiled.report.clone(), compiled.time.as_secs_f64() * 1e3);
@@ -165,7 +167,7 @@ fn build(
     drop(progress);
     let inputs = match &set {
         Some(set) => suite::inputs_in_order(&report, set)?,
-        None => make_inputs(&report, &dims, cache, &placed)?,
+        None => make_inputs(&report, &options, cache, &placed)?,
     };
     cache.write(inputs_file, &exec::encode(&inputs))?;
     // rustc's time is lost if the program was there already, unless an older record knows it.
@@ -199,14 +201,19 @@ fn files(subject: &Subject, compiled: &Compiled) -> Vec<(PathBuf, u64, u128)> {
 
 /// Made-up inputs: floats in 0..1, bytes of all values, and ones for wider integers, which are often indices; zeros if
 /// the model refuses ones.
-fn make_inputs(report: &Report, dims: &Dims, cache: &Cache, placed: &Placed) -> Result<Vec<Tensor>, Stop> {
+fn make_inputs(
+    report: &Report,
+    options: &Options,
+    cache: &Cache,
+    placed: &Placed,
+) -> Result<Vec<Tensor>, Stop> {
     let mut refused = String::new();
     for integer in [1, 0] {
         let inputs: Result<Vec<Tensor>, String> = report
             .inputs
             .iter()
             .enumerate()
-            .map(|(i, port)| make_input(port, dims, integer, i as u64))
+            .map(|(i, port)| make_input(port, options, integer, i as u64))
             .collect();
         let inputs = inputs?;
         match exec::run(cache, placed, &inputs, LIMIT) {
@@ -217,12 +224,17 @@ fn make_inputs(report: &Report, dims: &Dims, cache: &Cache, placed: &Placed) -> 
     Err(Stop::refused(format!("the model refuses made-up inputs ({refused}); give a folder with test data")))
 }
 
-fn make_input(port: &Port, dims: &Dims, integer: i64, seed: u64) -> Result<Tensor, String> {
+fn make_input(port: &Port, options: &Options, integer: i64, seed: u64) -> Result<Tensor, String> {
+    if let (Some(known), Some(shape)) = (options.values.get(&port.name), &port.fixed) {
+        let extents: Vec<Option<usize>> = shape.iter().copied().map(Some).collect();
+        let value = known.to_tensor(port.dtype, Some(&extents));
+        return value.ok_or_else(|| format!("the value of the input \"{}\" does not fit it", port.name));
+    }
     let extent = |text: &String| {
         let bound = |b: &DimBinding| match *b {
             DimBinding::Fixed(v) | DimBinding::Range(_, v) => usize::try_from(v).ok(),
         };
-        let known = text.parse().ok().or_else(|| dims.get(text).and_then(bound));
+        let known = text.parse().ok().or_else(|| options.dims.get(text).and_then(bound));
         known.ok_or_else(|| format!("the extent {text} of the input \"{}\" is not known", port.name))
     };
     let shape = match &port.fixed {

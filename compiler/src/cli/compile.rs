@@ -2,9 +2,10 @@
 
 mod write;
 
-use super::subject::{self, Subject};
+use super::options::CompilerArgs;
+use super::subject::Subject;
 use super::terminal::{self, Progress, bytes};
-use super::{ChoiceArgs, DimArgs, Stop, constants, facts};
+use super::{Stop, constants, facts};
 use crate::harness::guard;
 use crate::options::{ModelSource, Options};
 use crate::report::Report;
@@ -31,12 +32,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
-    dims: DimArgs,
-    #[command(flatten)]
-    choices: ChoiceArgs,
-    /// Print the graph as text after this pass (`lower` and `plan` name the later stages)
-    #[arg(long, value_name = "PASS")]
-    dump_after: Vec<String>,
+    options: CompilerArgs,
     /// List every constant, however many there are
     #[arg(long)]
     all: bool,
@@ -104,13 +100,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
         models.push(Wanted { name: name.clone(), model: variants[0].1.clone(), variants });
     }
     let paths: Vec<&Path> = models.iter().map(|wanted| wanted.model.as_path()).collect();
-    let dims = subject::dims_of_each(&paths, &args.dims.get());
-    let states = args.choices.state_of_each(&paths);
-    let options: Vec<Options> = dims
-        .into_iter()
-        .zip(states)
-        .map(|(dims, state)| args.choices.options(dims, state, &args.dump_after))
-        .collect();
+    let options = args.options.of_each(&paths);
     let output = args.output.clone();
     let progress = Progress::new("compiling");
     let written = guard::run_guarded(LIMIT, move || compile(&models, &options, &output));

@@ -3,11 +3,12 @@
 mod html;
 
 use super::facts::{ExtentFacts, Facts, of_interface, of_report};
+use super::options::CompilerArgs;
 use super::subject::{self, Subject};
 use super::terminal::{self, Progress, bytes, count, heading};
-use super::{ChoiceArgs, DimArgs, Stop, constants};
-use crate::harness::bind::Dims;
-use crate::harness::{Interface, Refusal, compile_file};
+use super::{Stop, constants};
+use crate::harness::{Interface, Refusal, compile_for};
+use crate::options::Options;
 use crate::report::Report;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 /// Say what models are and what they cost
 ///
-/// Symbolic dimensions that --dim leaves open take the sizes of the first data set beside the model if MODEL is a folder
+/// Symbolic dimensions that --dim leaves open (and values of inputs that shapes depend on) are those of the first data set beside the model if MODEL is a folder
 /// with test data, else 1.
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -23,7 +24,7 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<PathBuf>,
     #[command(flatten)]
-    dims: DimArgs,
+    options: CompilerArgs,
     /// Print JSON: an object for one model, an array for several
     #[arg(long)]
     json: bool,
@@ -33,11 +34,6 @@ pub(super) struct Args {
     /// List every constant, and every node of a step, however many there are
     #[arg(long)]
     all: bool,
-    #[command(flatten)]
-    choices: ChoiceArgs,
-    /// Print the graph as text after this pass (`lower` and `plan` name the later stages)
-    #[arg(long, value_name = "PASS")]
-    dump_after: Vec<String>,
 }
 
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
@@ -50,11 +46,10 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let files: Vec<PathBuf> =
         args.models.iter().map(|path| Subject::at(path).map_or_else(|_| path.clone(), |s| s.model)).collect();
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let dims = subject::dims_of_each(&files, &args.dims.get());
-    let states = args.choices.state_of_each(&files);
-    for ((path, dims), state) in args.models.iter().zip(dims).zip(states) {
+    let options = args.options.of_each(&files);
+    for (path, options) in args.models.iter().zip(options) {
         let progress = Progress::new(&format!("compiling {}", path.display()));
-        let inspected = inspect(path, dims, state, args);
+        let inspected = inspect(path, options);
         drop(progress);
         let (facts, outcome) = match inspected {
             Ok(inspected) => inspected,
@@ -94,19 +89,15 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
 /// What is known of a model, and its report or why there is none.
 type Inspected = (Facts, Result<Box<Report>, Refusal>);
 
-fn inspect(
-    path: &Path,
-    mut dims: Dims,
-    state: Vec<(String, String)>,
-    args: &Args,
-) -> Result<Inspected, Stop> {
+fn inspect(path: &Path, mut options: Options) -> Result<Inspected, Stop> {
     let subject = Subject::at(path)?;
     let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = subject.first_set(&interface).map_err(|e| refuse(e.to_string()))?;
-    let assumed = subject::bind_rest(&interface, set.as_ref(), &mut dims).map_err(refuse)?;
-    let options = args.choices.options(dims, state, &args.dump_after);
-    let compiled = compile_file(&subject.model, &options, LIMIT);
+    let assumed = subject::bind_rest(&interface, set.as_ref(), &mut options.dims).map_err(refuse)?;
+    let given: Vec<_> = set.iter().map(|set| &set.inputs).collect();
+    let largest = subject.largest(&interface);
+    let compiled = compile_for(&subject.model, options.clone(), &given, largest.as_ref(), LIMIT);
     Ok(match compiled {
         Ok(compiled) => {
             let facts = of_report(subject.name, &compiled.report, assumed, compiled.time);

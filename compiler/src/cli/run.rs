@@ -1,11 +1,11 @@
 //! `ingrain run`: one model on the user's data.
 
+use super::Stop;
+use super::options::SpecialiseArgs;
 use super::subject::{self, Subject};
 use super::terminal::{self, Progress};
-use super::{DimArgs, Stop};
 use crate::harness::dataset::{self, DataSet};
-use crate::harness::{Builder, Cache, Interface, Profile, Unit, compile_file, exec, npy, suite};
-use crate::options::Options;
+use crate::harness::{Builder, Cache, Interface, Profile, Unit, compile_for, exec, npy, suite};
 use crate::types::Tensor;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    dims: DimArgs,
+    options: SpecialiseArgs,
     /// Seconds after which the run is stopped
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
@@ -48,10 +48,11 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     let refuse = |e: String| Stop::refused(format!("{}: {e}", subject.model.display()));
     let interface = Interface::open(&subject.model).map_err(refuse)?;
     let set = gather(&subject, &interface, &args.inputs)?;
-    let mut dims = args.dims.get();
-    subject::bind_rest(&interface, Some(&set), &mut dims).map_err(refuse)?;
+    let mut options = args.options.get();
+    subject::bind_rest(&interface, Some(&set), &mut options.dims).map_err(refuse)?;
     let progress = Progress::new("compiling");
-    let compiled = compile_file(&subject.model, &Options { dims, ..Options::default() }, LIMIT)
+    let largest = subject.largest(&interface);
+    let compiled = compile_for(&subject.model, options, &[&set.inputs], largest.as_ref(), LIMIT)
         .map_err(|refusal| Stop::refused(refusal.to_string()))?;
     let report = compiled.report.clone();
     let cache = Cache::open()?;

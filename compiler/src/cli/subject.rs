@@ -1,7 +1,8 @@
 //! What a command is about: a model file, or a folder in the layout of ONNX's backend tests.
 
+use crate::harness::Interface;
+use crate::harness::bind::{self, Dims, Largest};
 use crate::harness::dataset::{self, DataSet, Parts, Problem};
-use crate::harness::{Interface, bind, bind::Dims};
 use crate::options::DimBinding;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,15 @@ impl Subject {
         self.sets.first().map(|folder| dataset::load(folder, interface, Parts::Inputs)).transpose()
     }
 
+    /// Bounds of sizes that depend on data, from the first data set, if there is one.
+    pub(super) fn largest(&self, interface: &Interface) -> Option<Largest> {
+        let folder = self.sets.first()?;
+        let set = dataset::load(folder, interface, Parts::Inputs).ok()?;
+        let mut largest = Largest::default();
+        largest.add(folder, interface, set);
+        Some(largest)
+    }
+
     /// A Rust identifier made of the name.
     pub(super) fn module_name(&self) -> String {
         identifier(&self.name)
@@ -62,28 +72,6 @@ fn identifier(text: &str) -> String {
         name.push('_');
     }
     name
-}
-
-/// The bindings that concern each model: those of its own symbols, and those of no model's, which the compiler will
-/// complain of.
-pub(super) fn dims_of_each(models: &[&Path], given: &Dims) -> Vec<Dims> {
-    // A file that cannot be read is told by whoever compiles it.
-    let symbols: Vec<Vec<String>> = models
-        .iter()
-        .map(|model| {
-            let interface = Interface::open(model).unwrap_or_default();
-            interface.symbols().into_iter().map(str::to_owned).collect()
-        })
-        .collect();
-    let of_none = |name: &String| !symbols.iter().any(|s| s.contains(name));
-    let concerns = |own: &Vec<String>| {
-        given
-            .iter()
-            .filter(|(name, _)| own.contains(name) || of_none(name))
-            .map(|(n, b)| (n.clone(), *b))
-            .collect()
-    };
-    symbols.iter().map(concerns).collect()
 }
 
 /// Adds bindings for the symbols that `given` leaves open: to the sizes of `set`, where there is one, else to 1. Gives

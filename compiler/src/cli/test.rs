@@ -1,11 +1,11 @@
 //! `ingrain test`: compiled models against expected outputs.
 
-use super::subject;
+use super::Stop;
+use super::options::SpecialiseArgs;
 use super::terminal::{self, Progress, heading};
-use super::{DimArgs, Stop};
-use crate::harness::bind::Dims;
 use crate::harness::dataset;
 use crate::harness::{Cache, Case, Outcome, Profile, Reason, Settings, Tolerance, suite};
+use crate::options::Options;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use std::time::Duration;
 ///
 /// PATH is a folder in the layout of ONNX's backend tests (model.onnx, test_data_set_*/{input,output}_*.pb), or a folder
 /// of such folders. A file tolerance.json ({"rtol", "atol"}) beside the model overrides the default tolerance. Symbolic
-/// dimensions that --dim leaves open are taken from the data.
+/// dimensions that --dim leaves open are taken from the data, and so are values of inputs that shapes depend on.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Test folders, or folders of test folders
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
-    dims: DimArgs,
+    options: SpecialiseArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -94,8 +94,8 @@ pub(super) fn main(args: &Args) -> Result<ExitCode, Stop> {
     }
     let files: Vec<PathBuf> = cases.iter().map(|c| c.model.clone()).collect();
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    for (case, dims) in cases.iter_mut().zip(subject::dims_of_each(&files, &args.dims.get())) {
-        case.dims = dims;
+    for (case, options) in cases.iter_mut().zip(args.options.of_each(&files)) {
+        case.options = options;
     }
     let settings = Settings {
         profile: if args.quick { Profile::Quick } else { Profile::Release },
@@ -167,7 +167,7 @@ fn case(folder: &Path, args: &Args) -> Result<Case, Stop> {
         model: dataset::model_file(folder).unwrap_or_else(|_| folder.join("model.onnx")),
         sets: dataset::folders(folder),
         tolerance,
-        dims: Dims::new(),
+        options: Options::default(),
         program: 0,
     })
 }

@@ -65,6 +65,11 @@ fn ports(cx: &Cx<'_>, ports: &[Port]) -> Vec<report::Port> {
 /// The check that an input has the value that the program is compiled for.
 fn pinned(port: &report::Port, tensor: &Tensor) -> TokenStream {
     let (name, what) = (ident(&port.field), format!("input `{}`", plain(&port.name)));
+    if matches!(tensor.dtype(), DType::F16 | DType::BF16) {
+        // They have no literals.
+        let bits = tensor.bytes().chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+        return quote!(::ingrain::check_value(#what, inputs.#name.map(|v| v.to_bits()) == [#(#bits),*])?;);
+    }
     let elements = tensor.scalars().map(|s| super::scalar::constant(s, false).tokens);
     quote!(::ingrain::check_value(#what, *inputs.#name == [#(#elements),*])?;)
 }

@@ -3,12 +3,12 @@
 use super::bind::{self, Dims, Largest};
 use super::dataset::{self, DataSet, Parts, Problem};
 use super::exec::{self, Failure};
-use super::guard::{self, Compiled, Refusal};
+use super::guard::{Compiled, Refusal};
 use super::interface::Interface;
 use super::project::{Builder, Placed, Profile, Unit};
-use super::{Cache, Tolerance, compare, in_parallel};
+use super::{Cache, Tolerance, compare, in_parallel, specialise};
 use crate::diag::Code;
-use crate::options::{DimBinding, Options};
+use crate::options::Options;
 use crate::report::Report;
 use crate::types::Tensor;
 use std::collections::BTreeMap;
@@ -26,8 +26,8 @@ pub struct Case {
     pub sets: Vec<PathBuf>,
     /// How close outputs must be.
     pub tolerance: Tolerance,
-    /// Bindings of symbols that the data shall not decide.
-    pub dims: Dims,
+    /// What the data shall not decide.
+    pub options: Options,
     /// Cases with the same number share a program, unless they have much weight. Numbers that do not depend on what else
     /// is in the suite let most programs be found in the cache.
     pub program: usize,
@@ -211,10 +211,11 @@ fn prepare(case: &Case, limit: Duration) -> Prepared {
         inputs.push(set.inputs.clone());
         largest.add(folder, &interface, set);
     }
-    let bindings = bind::bindings(&values, &case.dims);
+    let bindings = bind::bindings(&values, &case.options.dims);
     let compile = |dims: &Dims, sets: &[usize]| {
         let inputs: Vec<_> = sets.iter().map(|&i| &inputs[i]).collect();
-        compile_for(case, dims, &inputs, &largest, limit)
+        let options = Options { dims: dims.clone(), ..case.options.clone() };
+        specialise::compile_for(&case.model, options, &inputs, Some(&largest), limit)
     };
     let all: Vec<usize> = (0..case.sets.len()).collect();
     let refusal = match compile(&bindings.together, &all) {
@@ -235,37 +236,6 @@ fn prepare(case: &Case, limit: Duration) -> Prepared {
         variants.push((compiled, sets));
     }
     Ok(variants)
-}
-
-/// Compiles for data sets with these inputs. What the compiler must know, it is told from the data: bounds of sizes that
-/// depend on data, and values of inputs that shapes depend on, if all data sets have the same.
-fn compile_for(
-    case: &Case,
-    dims: &Dims,
-    inputs: &[&BTreeMap<String, Tensor>],
-    largest: &Largest,
-    limit: Duration,
-) -> Result<Compiled, Refusal> {
-    let mut options = Options { dims: dims.clone(), ..Options::default() };
-    loop {
-        let result = guard::compile_file(&case.model, &options, limit);
-        let Err(Refusal::Diagnosed(diagnostics)) = &result else { return result };
-        let before = (options.dims.len(), options.values.len());
-        for diagnostic in diagnostics.iter() {
-            if let Some(dim) = &diagnostic.unbound {
-                options.dims.entry(dim.clone()).or_insert(DimBinding::Range(0, largest.of(dim)));
-            }
-            for name in &diagnostic.open {
-                let value = inputs.first().and_then(|set| set.get(name));
-                if let Some(value) = value.filter(|v| inputs.iter().all(|set| set.get(name) == Some(v))) {
-                    options.values.insert(name.clone(), value.clone());
-                }
-            }
-        }
-        if (options.dims.len(), options.values.len()) == before {
-            return result;
-        }
-    }
 }
 
 fn reason_of(problem: &Problem) -> Reason {

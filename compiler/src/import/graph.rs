@@ -11,8 +11,8 @@ use crate::ir::graph::check_size;
 use crate::ir::{Graph, Value};
 use crate::ops::sequence::takes_composites;
 use crate::ops::{self, NodeCx};
-use crate::options::{DimBinding, Options, describes};
-use crate::types::{DType, Dim, Range, Symbol, Tensor, TensorType};
+use crate::options::{DimBinding, KnownValue, Options, describes};
+use crate::types::{DType, Dim, Range, Symbol, TensorType};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -145,29 +145,26 @@ impl Builder<'_> {
     }
 
     /// An input that is compiled for one value.
-    fn pinned_input(&mut self, input: &RawValue, tensor: &Tensor) {
-        let stated = match &input.ty {
-            Some(RawType::Tensor { elem, dims }) => DType::from_onnx(*elem).zip(Some(dims.as_ref())),
+    fn pinned_input(&mut self, input: &RawValue, known: &KnownValue) {
+        let tensor = match &input.ty {
+            Some(RawType::Tensor { elem, dims }) => {
+                let extent = |dim: &RawDim| match dim {
+                    RawDim::Known(v) => usize::try_from(*v).ok(),
+                    _ => None,
+                };
+                let extents: Option<Vec<_>> = dims.as_ref().map(|dims| dims.iter().map(extent).collect());
+                DType::from_onnx(*elem).and_then(|dtype| known.to_tensor(dtype, extents.as_deref()))
+            }
             _ => None,
         };
-        let fits = stated.is_some_and(|(dtype, dims)| {
-            let extent = |(d, &n): (&RawDim, &usize)| match d {
-                RawDim::Known(v) if *v >= 0 => usize::try_from(*v) == Ok(n),
-                _ => true,
-            };
-            let shape = tensor.shape();
-            dtype == tensor.dtype()
-                && !matches!(dtype, DType::F16 | DType::BF16)
-                && dims.is_none_or(|d| d.len() == shape.len() && d.iter().zip(shape).all(extent))
-        });
-        if !fits {
-            let message =
-                format!("the value of type {} does not fit the input \"{}\"", tensor.ty(), input.name);
+        let Some(tensor) = tensor else {
+            let message = format!("the value {} does not fit the input \"{}\"", known.describe(), input.name);
             self.diagnostics.report(Diagnostic::new(Code::BadOption, message).about("values", &input.name));
-        }
+            return;
+        };
         self.graph.pinned.push((input.name.clone(), tensor.clone()));
         self.graph.add_input(&input.name, tensor.ty());
-        let value = self.graph.add_const(tensor.clone());
+        let value = self.graph.add_const(tensor);
         self.values.insert(input.name.clone(), value);
     }
 

@@ -137,7 +137,7 @@ impl NodeCx<'_> {
         diagnostic.open = self.small_inputs(value);
         let help = "make it a constant or fix the symbolic dimensions that it is computed from";
         let help = match diagnostic.open.first() {
-            Some(input) => format!("{help}; or compile for one value of \"{input}\" (`values`)"),
+            Some(input) => format!("{help}; or compile for one value of \"{input}\" (option `values`)"),
             None => help.to_owned(),
         };
         diagnostic.help(help)

@@ -39,7 +39,7 @@ fn values_that_do_not_fit_are_refused() {
            = input 0: "x" f32[2,3]
            = input 1: "axes" i64[1]
            = opset 21
-           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "axes" (`values`)
+           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "axes" (option `values`)
         error[E010]: the value of type f32[1] does not fit the input "axes"
           --> model.onnx
         error[E010]: the model has no input "axis" that could have a known value

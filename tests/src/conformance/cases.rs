@@ -1,7 +1,8 @@
 //! The cases in the unpacked wheel.
 
 use super::light;
-use ingrain_compiler::harness::{Case, Interface, Tolerance, bind::Dims, dataset};
+use ingrain_compiler::harness::{Case, Interface, Tolerance, dataset};
+use ingrain_compiler::options::Options;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub fn find(data: &Path, scratch: &Path) -> Result<Vec<Official>, String> {
                 model: folder.join("model.onnx"),
                 sets: dataset::folders(&folder),
                 tolerance,
-                dims: Dims::new(),
+                options: Options::default(),
                 program: 0,
             };
             found.push(Official { kind, operator: String::new(), case });

@@ -3,7 +3,8 @@
 //! Their inputs are defined by the backend test runner: element `i` of `n` is `i / n`.
 
 use ingrain_compiler::harness::interface::{Extent, Kind};
-use ingrain_compiler::harness::{Case, Interface, Tolerance, bind::Dims, dataset};
+use ingrain_compiler::harness::{Case, Interface, Tolerance, dataset};
+use ingrain_compiler::options::Options;
 use ingrain_compiler::types::Tensor;
 use std::fs;
 use std::path::Path;
@@ -38,7 +39,7 @@ pub fn case(folder: &Path, data: &Path, scratch: &Path, tolerance: Tolerance) ->
         let bytes = fs::read(&expected).map_err(|e| format!("cannot read {}: {e}", expected.display()))?;
         write(&format!("output_{index}.pb"), &bytes)?;
     }
-    Ok(Case { name, model, sets: vec![set], tolerance, dims: Dims::new(), program: 0 })
+    Ok(Case { name, model, sets: vec![set], tolerance, options: Options::default(), program: 0 })
 }
 
 fn ramp(shape: Vec<usize>) -> Tensor {

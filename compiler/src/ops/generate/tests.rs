@@ -142,7 +142,7 @@ fn what_cannot_be_made() {
           --> test: node 0 "r" (ConstantOfShape)
            = input 0: "s" i64[2]
            = opset 21
-           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "s" (`values`)
+           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "s" (option `values`)
 
         error[E007]: Constant has no attribute that gives its value
           --> test: node 0 "r" (Constant)

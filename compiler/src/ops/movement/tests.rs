@@ -280,7 +280,7 @@ fn what_does_not_fit_is_refused() {
            = input 0: "x" f32[2,3]
            = input 1: "s" i64[2]
            = opset 21
-           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "s" (`values`)
+           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "s" (option `values`)
 
         error[E008]: axis 1 of f32[2,3] has extent 3 and cannot be squeezed
           --> test: node 0 "r" (Squeeze)

@@ -210,7 +210,7 @@ fn what_cannot_be_reduced() {
            = input 0: "x" f32[2]
            = input 1: "a" i64[1]
            = opset 21
-           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "a" (`values`)
+           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "a" (option `values`)
 
         error[E008]: axis 1 of f32[2,0] has no elements to choose from
           --> test: node 0 "r" (ArgMax)

@@ -109,7 +109,7 @@ fn what_does_not_fit_is_refused() {
            = input 0: "x" f32[1,2]
            = input 2: "s" f32[2]
            = opset 21
-           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "s" (`values`)
+           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "s" (option `values`)
 
         error[E012]: the dimension n scaled by 0.30000001192092896 cannot be expressed
           --> test: node 0 "r" (Resize)

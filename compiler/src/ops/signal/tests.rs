@@ -69,7 +69,7 @@ fn what_does_not_fit_is_refused() {
            = input 3: "f" f32[]
            = input 4: "f" f32[]
            = opset 21
-           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "bands" (`values`)
+           = help: make it a constant or fix the symbolic dimensions that it is computed from; or compile for one value of "bands" (option `values`)
     "#]]
     .assert_eq(&errors);
 }
