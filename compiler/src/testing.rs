@@ -18,7 +18,8 @@ impl ExternalData for NoFiles {
     }
 }
 
-/// The graph of a model given as text; the symbols `n` and `m` may be used, from 1 to 64.
+/// The graph of a model given as text; the symbols `n` and `m` may be used, from 1 to 64, and a size that depends on data
+/// and is called `found`, up to 16.
 fn import(model: &str) -> Result<Graph, Diagnostics> {
     let mut diagnostics = Diagnostics::new("test");
     let source = ModelSource {
@@ -34,6 +35,9 @@ fn import(model: &str) -> Result<Graph, Diagnostics> {
         .filter(|s| model.contains(&format!("[{s}")) || model.contains(&format!(",{s}")))
     {
         options.dims.insert(symbol.into(), DimBinding::Range(1, 64));
+    }
+    if model.contains("found = ") {
+        options.dims.insert("found_0".into(), DimBinding::Range(0, 16));
     }
     let built =
         raw::read(&source, &mut diagnostics).map(|raw| graph::build(&raw.graph, &options, &mut diagnostics));

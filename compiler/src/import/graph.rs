@@ -10,7 +10,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::graph::check_size;
 use crate::ir::{Graph, Value};
 use crate::ops::sequence::takes_composites;
-use crate::ops::{self, NodeCx};
+use crate::ops::{self, NodeCx, OpDef};
 use crate::options::{DimBinding, KnownValue, Options, describes};
 use crate::types::{DType, Dim, Range, Symbol, TensorType};
 use std::cell::Cell;
@@ -278,35 +278,24 @@ impl Builder<'_> {
         if captures(node).any(|name| !self.values.contains_key(name)) {
             return;
         }
-        let outputs_used =
+        let outputs_used: Vec<bool> =
             node.outputs.iter().map(|o| o.as_ref().is_some_and(|n| used.contains(n.as_str()))).collect();
-        let mut cx = NodeCx {
-            graph: &mut self.graph,
-            attributes: AttributeReader::new(node),
-            opset: node.opset_version,
-            origin: node.origin.clone(),
-            inputs,
-            outputs_used,
-            scope: Scope {
-                values: &self.values,
-                options: self.options,
-                diagnostics: &mut *self.diagnostics,
-                output_names: &node.outputs,
-                declared: raw,
-                inner: self.inner,
-            },
-        };
-        let result = (def.build)(&mut cx).and_then(|values| {
-            let unread = cx.attributes.unread();
-            if unread.is_empty() {
-                return Ok(values);
+        let (mut result, mut sizes_of) = self.recipe(def, node, raw, inputs.clone(), &outputs_used);
+        // Sizes that depend on data become symbols, one value after the other.
+        while let Some(value) = sizes_of.filter(|_| result.is_err()) {
+            let instead = match self.bind_sizes(node, raw, value) {
+                Ok(instead) if instead.is_empty() => break,
+                Ok(instead) => instead,
+                Err(diagnostic) => {
+                    result = Err(diagnostic);
+                    break;
+                }
+            };
+            for value in self.values.values_mut().chain(inputs.iter_mut().flatten()) {
+                *value = *instead.get(value).unwrap_or(value);
             }
-            let names: BTreeSet<String> = unread.iter().map(|s| (*s).to_owned()).collect();
-            Err(Diagnostic::new(
-                Code::UnsupportedForm,
-                format!("{} does not know the attribute {}", def.name, list(&names)),
-            ))
-        });
+            (result, sizes_of) = self.recipe(def, node, raw, inputs.clone(), &outputs_used);
+        }
         match result {
             Ok(values) => {
                 for (name, value) in node.outputs.iter().zip(values) {
@@ -320,6 +309,66 @@ impl Builder<'_> {
                 let diagnostic = diagnostic.at(&node.origin);
                 self.diagnostics.report(self.with_input_types(node, diagnostic));
             }
+        }
+    }
+
+    /// What a node becomes, and the value whose elements it needs and that depend on data.
+    fn recipe(
+        &mut self,
+        def: &OpDef,
+        node: &RawNode,
+        raw: &RawGraph,
+        inputs: Vec<Option<Value>>,
+        outputs_used: &[bool],
+    ) -> (Result<Vec<Value>, Diagnostic>, Option<Value>) {
+        let mut cx = self.node_cx(node, raw, inputs, outputs_used);
+        let result = (def.build)(&mut cx).and_then(|values| {
+            let unread = cx.attributes.unread();
+            if unread.is_empty() {
+                return Ok(values);
+            }
+            let names: BTreeSet<String> = unread.iter().map(|s| (*s).to_owned()).collect();
+            Err(Diagnostic::new(
+                Code::UnsupportedForm,
+                format!("{} does not know the attribute {}", def.name, list(&names)),
+            ))
+        });
+        (result, cx.sizes_of.take())
+    }
+
+    /// Makes expressions of the elements of a value; see [`NodeCx::bind_sizes`].
+    fn bind_sizes(
+        &mut self,
+        node: &RawNode,
+        raw: &RawGraph,
+        value: Value,
+    ) -> Result<BTreeMap<Value, Value>, Diagnostic> {
+        self.node_cx(node, raw, Vec::new(), &[]).bind_sizes(value)
+    }
+
+    fn node_cx<'a>(
+        &'a mut self,
+        node: &'a RawNode,
+        raw: &'a RawGraph,
+        inputs: Vec<Option<Value>>,
+        outputs_used: &[bool],
+    ) -> NodeCx<'a> {
+        NodeCx {
+            graph: &mut self.graph,
+            attributes: AttributeReader::new(node),
+            opset: node.opset_version,
+            origin: node.origin.clone(),
+            inputs,
+            outputs_used: outputs_used.to_vec(),
+            scope: Scope {
+                values: &self.values,
+                options: self.options,
+                diagnostics: &mut *self.diagnostics,
+                output_names: &node.outputs,
+                declared: raw,
+                inner: self.inner,
+            },
+            sizes_of: Cell::new(None),
         }
     }
 

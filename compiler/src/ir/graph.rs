@@ -305,6 +305,28 @@ impl Graph {
         Ok(outputs)
     }
 
+    /// Whether a node's result is made of expressions where its inputs are, all of them integers or truth values.
+    pub fn passes_content(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        let countable = |v: &Value| self.ty(*v).dtype.is_int() || self.ty(*v).dtype == DType::Bool;
+        if node.epilogue.is_some() || node.outputs.len() != 1 || !node.inputs.iter().all(countable) {
+            return false;
+        }
+        let elements = |v: &Value| self.ty(*v).elements().as_usize().filter(|&n| n <= 64);
+        let Some(lengths) = node.inputs.iter().map(elements).collect::<Option<Vec<usize>>>() else {
+            return false;
+        };
+        let unknown = Dim::symbol(Symbol::new("?"));
+        let unknowns: Vec<Vec<Dim>> = lengths.into_iter().map(|n| vec![unknown.clone(); n]).collect();
+        let known = |(&v, unknown)| {
+            let fact = self.fact(v);
+            Fact { content: fact.content.or(Some(unknown)), ..fact }
+        };
+        let facts: Vec<Fact<'_>> =
+            node.inputs.iter().zip(unknowns.iter().map(Vec::as_slice)).map(known).collect();
+        !facts.is_empty() && node.op.content(&facts).is_some()
+    }
+
     /// How often each value is read, results of the program included.
     pub fn use_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.values.len()];

@@ -7,6 +7,7 @@
 mod constant;
 pub mod dims;
 mod index;
+mod random;
 mod window;
 
 #[cfg(test)]
@@ -49,6 +50,30 @@ pub static ROOM: &[OpDef] = &[
         &[9, 11],
         "One value where the index along a new axis is the element, another elsewhere",
         index::one_hot,
+    ),
+    OpDef::onnx(
+        "RandomNormal",
+        &[1, 22],
+        "Normally distributed numbers, the same in every run",
+        random::normal,
+    ),
+    OpDef::onnx(
+        "RandomNormalLike",
+        &[1, 22],
+        "Normally distributed numbers in the shape of the input, the same in every run",
+        random::normal_like,
+    ),
+    OpDef::onnx(
+        "RandomUniform",
+        &[1, 22],
+        "Evenly distributed numbers, the same in every run",
+        random::uniform,
+    ),
+    OpDef::onnx(
+        "RandomUniformLike",
+        &[1, 22],
+        "Evenly distributed numbers in the shape of the input, the same in every run",
+        random::uniform_like,
     ),
     OpDef::onnx("HannWindow", &[17], "The Hann window", |cx| window::cosines(cx, [0.5, 0.5, 0.0])),
     OpDef::onnx("HammingWindow", &[17], "The Hamming window", |cx| {

@@ -8,6 +8,7 @@ use crate::import::attributes::AttributeReader;
 use crate::import::body::Scope;
 use crate::ir::{Def, Graph, Op, Value, whole};
 use crate::types::{DType, Dim, Origin, Scalar, Shape, Tensor, TensorType};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -30,6 +31,8 @@ pub struct NodeCx<'a> {
     pub outputs_used: Vec<bool>,
     /// The graph that the node stands in, as the file has it.
     pub scope: Scope<'a>,
+    /// The value that a recipe failed for because its elements, which are sizes, depend on data.
+    pub sizes_of: Cell<Option<Value>>,
 }
 
 impl NodeCx<'_> {
@@ -110,7 +113,10 @@ impl NodeCx<'_> {
         match (self.dims(value), self.constant(value)) {
             (Some(dims), _) => Ok(dims),
             (None, Some(tensor)) => Ok(tensor.scalars().map(|s| Dim::from(s.as_i64())).collect()),
-            (None, None) => Err(self.not_constant(what, value)),
+            (None, None) => {
+                self.sizes_of.set(Some(value));
+                Err(self.not_constant(what, value))
+            }
         }
     }
 
@@ -120,7 +126,7 @@ impl NodeCx<'_> {
     /// If they are computed at run time.
     pub fn ints_input(&self, i: usize, what: &str) -> Result<Option<Vec<i64>>, Diagnostic> {
         let Some(value) = self.optional(i) else { return Ok(None) };
-        let dims = self.dims_input(i, what)?;
+        let dims = self.dims_input(i, what).inspect_err(|_| self.sizes_of.set(None))?;
         dims.iter()
             .map(Dim::as_i64)
             .collect::<Option<Vec<_>>>()

@@ -1,6 +1,6 @@
 //! Generators, and shapes as contents.
 
-use crate::testing::{all_errors_of, graph_of, outputs_of, values};
+use crate::testing::{all_errors_of, errors_of, graph_of, outputs_of, values};
 use expect_test::{Expect, expect};
 
 #[track_caller]
@@ -179,4 +179,60 @@ fn what_cannot_be_made() {
            = help: they must be of one type; insert a Cast before this node
     "#]]
     .assert_eq(&all_errors_of(&models));
+}
+
+/// Sums of durations decide how long a sound is; what is computed from them is an expression.
+#[test]
+fn sizes_that_depend_on_data_are_bound() {
+    let model = "g (float[n] durations) => (float[] y, int64[] positions)
+        <int64 zero = {0}, int64 one = {1}, int64[1] axis = {0}, int64[1] two = {2}> {
+            whole = Ceil(durations)
+            counted = Cast <to = 7> (whole)
+            found = ReduceSum <keepdims = 0> (counted)
+            positions = Range(zero, found, one)
+            list = Unsqueeze(found, axis)
+            shape = Concat <axis = 0> (two, list)
+            y = ConstantOfShape(shape)
+        }";
+    let graph = graph_of(model);
+    let types: Vec<String> = graph.outputs.iter().map(|(_, v)| graph.ty(*v).to_string()).collect();
+    assert_eq!(types, ["f32[2,found_0]", "i64[found_0]"]);
+    expect![[r#"
+        error[E009]: nothing bounds the size "sum_0", which depends on data
+    "#]]
+    .assert_eq(
+        &errors_of(&model.replace("found", "sum")).lines().take(1).fold(String::new(), |t, l| t + l + "\n"),
+    );
+}
+
+/// Noise is the same in every run, differs from node to node and is spread as it should be.
+#[test]
+fn random_numbers() {
+    let graph = graph_of(
+        "g (float[64,64] x) => (float[] a, float[] b, float[] c, float[] d) {
+            a = RandomNormal <shape = [64, 64], mean = 3.0, scale = 2.0> ()
+            b = RandomNormalLike(x)
+            c = RandomUniformLike <low = -1.0, high = 3.0, seed = 7.0> (x)
+            d = RandomUniformLike <low = -1.0, high = 3.0, seed = 7.0> (x)
+        }",
+    );
+    let x = crate::types::Tensor::from_f32s(vec![64, 64], &[0.0; 4096]);
+    let outputs = crate::eval::evaluate(&graph, &[x]).expect("a graph of maps can be evaluated");
+    let moments = |i: usize| {
+        let list: Vec<f64> = outputs[i].scalars().map(crate::types::Scalar::as_f64).collect();
+        let mean = list.iter().sum::<f64>() / list.len() as f64;
+        let variance = list.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / list.len() as f64;
+        (mean, variance.sqrt())
+    };
+    let near = |(mean, spread): (f64, f64), (m, s): (f64, f64)| {
+        assert!((mean - m).abs() < 0.1 * s && (spread - s).abs() < 0.05 * s, "{mean} {spread} for {m} {s}");
+    };
+    near(moments(0), (3.0, 2.0));
+    near(moments(1), (0.0, 1.0));
+    near(moments(2), (1.0, 4.0 / 12_f64.sqrt()));
+    assert_eq!(outputs[2].bytes(), outputs[3].bytes());
+    let all = |i: usize| outputs[i].scalars().map(crate::types::Scalar::as_f64).collect::<Vec<f64>>();
+    let together: f64 = all(0).iter().zip(all(1)).map(|(a, b)| (a - 3.0) / 2.0 * b).sum::<f64>() / 4096.0;
+    assert!(together.abs() < 0.1, "{together}");
+    assert!(all(2).iter().all(|v| (-1.0..3.0).contains(v)));
 }

@@ -183,8 +183,10 @@ fn reduction(cx: &NodeCx<'_>) -> Result<Reduction, Diagnostic> {
 
 /// Scatter and ScatterElements.
 pub(super) fn build_elements(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
-    let inputs = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
+    let mut inputs = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
     let rank = cx.rank(inputs[0]);
+    let needed = cx.shape(inputs[1]);
+    inputs[2] = of_needed_shape(cx, inputs[2], &needed)?;
     let axis = cx.axis_attribute("axis", 0, rank)?;
     let reduction = reduction(cx)?;
     Ok(vec![cx.add(ScatterElements { axis, reduction }, &inputs)?])
@@ -192,9 +194,24 @@ pub(super) fn build_elements(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnost
 
 /// ScatterND.
 pub(super) fn build_nd(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
-    let inputs = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
+    let mut inputs = [cx.input(0)?, cx.input(1)?, cx.input(2)?];
     let reduction = reduction(cx)?;
+    let (x, indices) = (cx.shape(inputs[0]), cx.shape(inputs[1]));
+    let tuple = indices.last().and_then(Dim::as_usize).filter(|&t| t <= x.len());
+    if let (Some(tuple), Some((_, tuples))) = (tuple, indices.split_last()) {
+        inputs[2] = of_needed_shape(cx, inputs[2], &[tuples, &x[tuple..]].concat())?;
+    }
     Ok(vec![cx.add(ScatterNd { reduction }, &inputs)?])
+}
+
+/// Updates under the extents that positions ask for: how many there are may depend on data in two ways that must agree.
+fn of_needed_shape(cx: &mut NodeCx<'_>, updates: Value, needed: &[Dim]) -> Result<Value, Diagnostic> {
+    let fixed = |list: &[Dim]| list.iter().all(|d| d.as_i64().is_some());
+    let given = cx.shape(updates);
+    if given.len() != needed.len() || fixed(&given) && fixed(needed) {
+        return Ok(updates);
+    }
+    cx.restate(updates, needed)
 }
 
 /// Col2Im: every column is added to the pixels of its block, found by constant positions in the padded image; then the
