@@ -17,7 +17,7 @@ pub(crate) use testing::on_every_level;
 pub enum Level {
     /// What the target's baseline offers (SSE2, NEON on aarch64, scalar elsewhere).
     Baseline = 1,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and F16C.
     Avx2 = 2,
     /// AVX-512 F, VL, BW and DQ.
     Avx512 = 3,
@@ -64,7 +64,10 @@ pub(crate) fn supported() -> Level {
         {
             return Level::Avx512;
         }
-        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+        if std::is_x86_feature_detected!("avx2")
+            && std::is_x86_feature_detected!("fma")
+            && std::is_x86_feature_detected!("f16c")
+        {
             return Level::Avx2;
         }
     }
@@ -78,7 +81,7 @@ pub(crate) fn supported() -> Level {
         )) {
             return Level::Avx512;
         }
-        if cfg!(all(target_feature = "avx2", target_feature = "fma")) {
+        if cfg!(all(target_feature = "avx2", target_feature = "fma", target_feature = "f16c")) {
             return Level::Avx2;
         }
     }

@@ -12,11 +12,13 @@
 //! and never in the user's crate.
 
 pub mod generic;
+pub mod half;
 pub mod pack;
 pub mod reference;
 
 pub(crate) mod lanes;
 pub(crate) mod product;
+pub(crate) mod right;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -38,6 +40,9 @@ use pack::PANEL;
 use product::{Product, RowMap, Run, Runs};
 
 pub use generic::{Scalar, batched_matmul_generic, matmul_f64, matmul_generic};
+pub use half::{
+    half_scratch, half_weights_scratch, matmul_bf16, matmul_f16, matmul_f32_bf16, matmul_f32_f16,
+};
 
 /// The right operand of a product, `[k, n]`.
 pub enum Rhs<'a> {

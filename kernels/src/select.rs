@@ -14,7 +14,9 @@ mod unique;
 use crate::element::Int;
 
 pub use compact::{compress, nonzero, one_hot, reverse_sequence};
-pub use gather::{gather, gather_elements, gather_nd, gather_packed_columns, gather_packed_rows};
+pub use gather::{
+    gather, gather_elements, gather_nd, gather_packed_columns, gather_packed_elements, gather_packed_rows,
+};
 pub use scatter::{Scatter, scatter_elements, scatter_nd};
 pub use suppress::{Boxes, non_max_suppression};
 pub(crate) use unique::order;

@@ -2,10 +2,12 @@
 
 use super::dot::{self, COLUMNS, Dot};
 use super::lanes::{Form, Lanes, by_pixels, by_rows};
+use super::right::{self, Right};
 use super::tile::{self, Tile};
 use super::transpose;
 use crate::conv::depthwise::{self, Block};
 use core::arch::x86_64::*;
+use half::{bf16, f16};
 
 /// AVX2 and FMA.
 pub(crate) struct Avx2;
@@ -30,6 +32,8 @@ impl Lanes for Avx2 {
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 2;
     const STREAM: usize = 2;
+    const WIDE_ROWS: usize = 1;
+    const WIDE: usize = 4;
     const PIXELS: usize = 4;
 
     #[inline(always)]
@@ -64,6 +68,29 @@ impl Lanes for Avx2 {
         // The second address may lie past the allocation; with no lane in the mask it is not accessed.
         // SAFETY: the caller has AVX2 and the floats of the mask are readable; the others are not touched.
         unsafe { [_mm256_maskload_ps(from, mask[0]), _mm256_maskload_ps(from.wrapping_add(8), mask[1])] }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> [__m256; 2] {
+        // SAFETY: the caller has AVX2 and F16C and gives 16 readable numbers.
+        unsafe {
+            [
+                _mm256_cvtph_ps(_mm_loadu_si128(from.cast())),
+                _mm256_cvtph_ps(_mm_loadu_si128(from.add(8).cast())),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe {
+            let wide = |from: *const bf16| {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+            };
+            [wide(from), wide(from.add(8))]
+        }
     }
 
     #[inline(always)]
@@ -129,7 +156,7 @@ impl Lanes for Avx2 {
         #[target_feature(enable = "avx2,fma")]
         unsafe fn run<const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_>) {
             // SAFETY: passed on to the caller.
-            unsafe { tile::tile::<Avx2, MR, NV, PART>(job) }
+            unsafe { tile::tile::<Avx2, f32, MR, NV, PART>(job) }
         }
         // SAFETY: passed on to the caller, who has AVX2 and FMA.
         unsafe {
@@ -137,8 +164,36 @@ impl Lanes for Avx2 {
                 Form::Full => by_rows!(rows, run, 1, false, job; 1 2 3 4 5 6),
                 Form::Part => by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6),
                 Form::Stream => by_rows!(rows, run, 2, false, job; 1 2),
+                Form::Wide => by_rows!(rows, run, 4, false, job; 1),
             }
         }
+    }
+
+    unsafe fn half_tile<B: Right>(form: Form, rows: usize, job: &Tile<'_, B>) {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn run<B: Right, const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_, B>) {
+            // SAFETY: passed on to the caller.
+            unsafe { tile::tile::<Avx2, B, MR, NV, PART>(job) }
+        }
+        // SAFETY: passed on to the caller, who has AVX2, FMA and F16C.
+        unsafe {
+            match form {
+                Form::Full => by_rows!(rows, run, B, 1, false, job; 1 2 3 4),
+                Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2 3 4),
+                Form::Stream => by_rows!(rows, run, B, 2, false, job; 1 2),
+                Form::Wide => by_rows!(rows, run, B, 4, false, job; 1),
+            }
+        }
+    }
+
+    unsafe fn expand<B: Right>(from: *const B, to: *mut f32, len: usize) {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn run<B: Right>(from: *const B, to: *mut f32, len: usize) {
+            // SAFETY: passed on to the caller.
+            unsafe { right::expand::<Avx2, B>(from, to, len) }
+        }
+        // SAFETY: passed on to the caller, who has AVX2, FMA and F16C.
+        unsafe { run(from, to, len) }
     }
 
     unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {

@@ -2,10 +2,12 @@
 
 use super::dot::{self, COLUMNS, Dot};
 use super::lanes::{Form, Lanes, by_pixels, by_rows};
+use super::right::{self, Right};
 use super::tile::{self, Tile};
 use super::transpose;
 use crate::conv::depthwise::{self, Block};
 use core::arch::x86_64::*;
+use half::{bf16, f16};
 
 /// AVX-512 F, VL, BW, DQ.
 pub(crate) struct Avx512;
@@ -19,6 +21,8 @@ impl Lanes for Avx512 {
     const PANELS: usize = 2;
     const STREAM_ROWS: usize = 4;
     const STREAM: usize = 4;
+    const WIDE_ROWS: usize = 2;
+    const WIDE: usize = 8;
     const PIXELS: usize = 8;
 
     #[inline(always)]
@@ -48,6 +52,21 @@ impl Lanes for Avx512 {
     unsafe fn load_part(from: *const f32, mask: __mmask16) -> __m512 {
         // SAFETY: the caller has AVX-512 and the floats of the mask are readable; the others are not touched.
         unsafe { _mm512_maskz_loadu_ps(mask, from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> __m512 {
+        // SAFETY: the caller has AVX-512 and gives 16 readable numbers.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> __m512 {
+        // SAFETY: as above.
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+        }
     }
 
     #[inline(always)]
@@ -97,7 +116,7 @@ impl Lanes for Avx512 {
         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
         unsafe fn run<const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_>) {
             // SAFETY: passed on to the caller.
-            unsafe { tile::tile::<Avx512, MR, NV, PART>(job) }
+            unsafe { tile::tile::<Avx512, f32, MR, NV, PART>(job) }
         }
         // SAFETY: passed on to the caller, who has AVX-512.
         unsafe {
@@ -105,8 +124,36 @@ impl Lanes for Avx512 {
                 Form::Full => by_rows!(rows, run, 2, false, job; 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
                 Form::Part => by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
                 Form::Stream => by_rows!(rows, run, 4, false, job; 1 2 3 4),
+                Form::Wide => by_rows!(rows, run, 8, false, job; 1 2),
             }
         }
+    }
+
+    unsafe fn half_tile<B: Right>(form: Form, rows: usize, job: &Tile<'_, B>) {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c")]
+        unsafe fn run<B: Right, const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_, B>) {
+            // SAFETY: passed on to the caller.
+            unsafe { tile::tile::<Avx512, B, MR, NV, PART>(job) }
+        }
+        // SAFETY: passed on to the caller, who has AVX-512.
+        unsafe {
+            match form {
+                Form::Full => by_rows!(rows, run, B, 2, false, job; 1 2 3 4),
+                Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2 3 4),
+                Form::Stream => by_rows!(rows, run, B, 4, false, job; 1 2 3 4),
+                Form::Wide => by_rows!(rows, run, B, 8, false, job; 1 2),
+            }
+        }
+    }
+
+    unsafe fn expand<B: Right>(from: *const B, to: *mut f32, len: usize) {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c")]
+        unsafe fn run<B: Right>(from: *const B, to: *mut f32, len: usize) {
+            // SAFETY: passed on to the caller.
+            unsafe { right::expand::<Avx512, B>(from, to, len) }
+        }
+        // SAFETY: passed on to the caller, who has AVX-512.
+        unsafe { run(from, to, len) }
     }
 
     unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {

@@ -1,9 +1,11 @@
 //! What the micro-kernel asks of an instruction set: vectors of 16 lanes, however many registers they take.
 
 use super::dot::{COLUMNS, Dot};
+use super::right::Right;
 use super::tile::Tile;
 use crate::conv::depthwise::Block;
 use crate::isa::{self, Level};
+use half::{bf16, f16};
 
 /// Rows of the tallest register tile of any instruction set.
 pub(crate) const MAX_ROWS: usize = 14;
@@ -27,6 +29,10 @@ pub(crate) trait Lanes {
     const STREAM_ROWS: usize;
     /// Panels of a tile of so few rows.
     const STREAM: usize;
+    /// Rows up to which a tile reads [`Self::WIDE`] panels at once, so that more of them are on their way.
+    const WIDE_ROWS: usize;
+    /// Panels of a tile of even fewer rows.
+    const WIDE: usize;
 
     /// Most pixels of a register block of a depthwise convolution.
     const PIXELS: usize;
@@ -41,6 +47,10 @@ pub(crate) trait Lanes {
     unsafe fn load(from: *const f32) -> Self::V;
     /// Reads the floats of the lanes in `mask` and nothing else; the other lanes are zero.
     unsafe fn load_part(from: *const f32, mask: Self::Mask) -> Self::V;
+    /// Reads 16 half-precision numbers.
+    unsafe fn load_f16(from: *const f16) -> Self::V;
+    /// Reads 16 numbers of the upper half of `f32`.
+    unsafe fn load_bf16(from: *const bf16) -> Self::V;
     /// Hints that the floats at an address will be needed. Any address may be given.
     unsafe fn prefetch(at: *const f32);
     /// Writes 16 floats.
@@ -58,6 +68,10 @@ pub(crate) trait Lanes {
 
     /// [`super::tile::tile`] of the form and number of rows, compiled for this instruction set.
     unsafe fn tile(form: Form, rows: usize, tile: &Tile<'_>);
+    /// The same with a right operand in half precision, of at most [`HALF_ROWS`](super::right::HALF_ROWS) rows.
+    unsafe fn half_tile<B: Right>(form: Form, rows: usize, tile: &Tile<'_, B>);
+    /// [`super::right::expand`], compiled for this instruction set.
+    unsafe fn expand<B: Right>(from: *const B, to: *mut f32, len: usize);
     /// [`super::dot::dot`], compiled for this instruction set.
     unsafe fn dot(dot: &Dot) -> [f32; COLUMNS];
     /// [`crate::conv::depthwise::pixels`] of up to [`Self::PIXELS`] pixels, compiled for this instruction set.
@@ -91,6 +105,8 @@ pub(crate) enum Form {
     Part,
     /// [`Lanes::STREAM`] panels of 16 columns, at most [`Lanes::STREAM_ROWS`] rows.
     Stream,
+    /// [`Lanes::WIDE`] panels of 16 columns, at most [`Lanes::WIDE_ROWS`] rows.
+    Wide,
 }
 
 /// Evaluates an expression in which `$lanes` names the instruction set of a path.
@@ -122,8 +138,15 @@ macro_rules! with_lanes {
 }
 pub(crate) use with_lanes;
 
-/// Calls `run::<rows, panels, part>(tile)` for a run-time number of rows out of those listed.
+/// Calls `run::<rows, panels, part>(tile)` for a run-time number of rows out of those listed. A type before the panels
+/// comes first.
 macro_rules! by_rows {
+    ($rows:expr, $run:ident, $b:ident, $panels:literal, $part:literal, $tile:expr; $($listed:literal)*) => {
+        match $rows {
+            $($listed => $run::<$b, $listed, $panels, $part>($tile),)*
+            rows => unreachable!("no tile of {rows} rows"),
+        }
+    };
     ($rows:expr, $run:ident, $panels:literal, $part:literal, $tile:expr; $($listed:literal)*) => {
         match $rows {
             $($listed => $run::<$listed, $panels, $part>($tile),)*

@@ -2,10 +2,12 @@
 
 use super::dot::{self, COLUMNS, Dot};
 use super::lanes::{Form, Lanes, by_pixels, by_rows, copy_part};
+use super::right::{self, Right};
 use super::tile::{self, Tile};
 use super::transpose;
 use crate::conv::depthwise::{self, Block};
 use core::arch::aarch64::*;
+use half::{bf16, f16};
 
 /// NEON, which every aarch64 target has.
 pub(crate) struct Neon;
@@ -19,6 +21,8 @@ impl Lanes for Neon {
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 1;
     const STREAM: usize = 2;
+    const WIDE_ROWS: usize = 1;
+    const WIDE: usize = 4;
     const PIXELS: usize = 4;
 
     #[inline(always)]
@@ -51,6 +55,45 @@ impl Lanes for Neon {
         unsafe {
             copy_part(from, v.as_mut_ptr(), w);
             Self::load(v.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> [float32x4_t; 4] {
+        /// Four numbers of half precision as floats.
+        #[inline(always)]
+        fn wide(bits: uint16x4_t) -> float32x4_t {
+            let wide;
+            // SAFETY: NEON is there; the instruction reads and writes the two registers only.
+            unsafe {
+                core::arch::asm!(
+                    "fcvtl {wide:v}.4s, {bits:v}.4h",
+                    wide = out(vreg) wide,
+                    bits = in(vreg) bits,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+            wide
+        }
+        let from: *const u16 = from.cast();
+        // SAFETY: the caller gives 16 readable numbers.
+        unsafe {
+            [
+                wide(vld1_u16(from)),
+                wide(vld1_u16(from.add(4))),
+                wide(vld1_u16(from.add(8))),
+                wide(vld1_u16(from.add(12))),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> [float32x4_t; 4] {
+        let from: *const u16 = from.cast();
+        // SAFETY: the caller gives 16 readable numbers.
+        unsafe {
+            let wide = |from: *const u16| vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from)));
+            [wide(from), wide(from.add(4)), wide(from.add(8)), wide(from.add(12))]
         }
     }
 
@@ -122,7 +165,7 @@ impl Lanes for Neon {
     unsafe fn tile(form: Form, rows: usize, job: &Tile<'_>) {
         unsafe fn run<const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_>) {
             // SAFETY: passed on to the caller.
-            unsafe { tile::tile::<Neon, MR, NV, PART>(job) }
+            unsafe { tile::tile::<Neon, f32, MR, NV, PART>(job) }
         }
         // SAFETY: passed on to the caller.
         unsafe {
@@ -130,8 +173,30 @@ impl Lanes for Neon {
                 Form::Full => by_rows!(rows, run, 1, false, job; 1 2 3 4 5 6),
                 Form::Part => by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6),
                 Form::Stream => by_rows!(rows, run, 2, false, job; 1),
+                Form::Wide => by_rows!(rows, run, 4, false, job; 1),
             }
         }
+    }
+
+    unsafe fn half_tile<B: Right>(form: Form, rows: usize, job: &Tile<'_, B>) {
+        unsafe fn run<B: Right, const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_, B>) {
+            // SAFETY: passed on to the caller.
+            unsafe { tile::tile::<Neon, B, MR, NV, PART>(job) }
+        }
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match form {
+                Form::Full => by_rows!(rows, run, B, 1, false, job; 1 2 3 4),
+                Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2 3 4),
+                Form::Stream => by_rows!(rows, run, B, 2, false, job; 1),
+                Form::Wide => by_rows!(rows, run, B, 4, false, job; 1),
+            }
+        }
+    }
+
+    unsafe fn expand<B: Right>(from: *const B, to: *mut f32, len: usize) {
+        // SAFETY: passed on to the caller.
+        unsafe { right::expand::<Neon, B>(from, to, len) }
     }
 
     unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {

@@ -2,9 +2,12 @@
 
 use super::dot::{self, COLUMNS, Dot};
 use super::lanes::{Form, Lanes, by_pixels, by_rows, copy_part};
+use super::right::{self, Right};
 use super::tile::{self, Tile};
 use super::transpose;
 use crate::conv::depthwise::{self, Block};
+use crate::math::cast;
+use half::{bf16, f16};
 
 /// The target's baseline.
 pub(crate) struct Portable;
@@ -17,6 +20,8 @@ impl Lanes for Portable {
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 1;
     const STREAM: usize = 1;
+    const WIDE_ROWS: usize = 0;
+    const WIDE: usize = 1;
     const PIXELS: usize = 2;
 
     #[inline(always)]
@@ -46,6 +51,18 @@ impl Lanes for Portable {
         // SAFETY: the caller gives `w <= 16` readable floats.
         unsafe { copy_part(from, v.as_mut_ptr(), w) };
         v
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> [f32; 16] {
+        // SAFETY: the caller gives 16 readable numbers.
+        unsafe { from.cast::<[f16; 16]>().read() }.map(cast)
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> [f32; 16] {
+        // SAFETY: the caller gives 16 readable numbers.
+        unsafe { from.cast::<[bf16; 16]>().read() }.map(cast)
     }
 
     #[inline(always)]
@@ -100,16 +117,36 @@ impl Lanes for Portable {
     unsafe fn tile(form: Form, rows: usize, job: &Tile<'_>) {
         unsafe fn run<const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_>) {
             // SAFETY: passed on to the caller.
-            unsafe { tile::tile::<Portable, MR, NV, PART>(job) }
+            unsafe { tile::tile::<Portable, f32, MR, NV, PART>(job) }
         }
         // SAFETY: passed on to the caller.
         unsafe {
             match form {
                 Form::Full => by_rows!(rows, run, 1, false, job; 1 2),
                 Form::Part => by_rows!(rows, run, 1, true, job; 1 2),
-                Form::Stream => by_rows!(rows, run, 1, false, job; 1),
+                Form::Stream | Form::Wide => by_rows!(rows, run, 1, false, job; 1),
             }
         }
+    }
+
+    unsafe fn half_tile<B: Right>(form: Form, rows: usize, job: &Tile<'_, B>) {
+        unsafe fn run<B: Right, const MR: usize, const NV: usize, const PART: bool>(job: &Tile<'_, B>) {
+            // SAFETY: passed on to the caller.
+            unsafe { tile::tile::<Portable, B, MR, NV, PART>(job) }
+        }
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match form {
+                Form::Full => by_rows!(rows, run, B, 1, false, job; 1 2),
+                Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2),
+                Form::Stream | Form::Wide => by_rows!(rows, run, B, 1, false, job; 1),
+            }
+        }
+    }
+
+    unsafe fn expand<B: Right>(from: *const B, to: *mut f32, len: usize) {
+        // SAFETY: passed on to the caller.
+        unsafe { right::expand::<Portable, B>(from, to, len) }
     }
 
     unsafe fn dot(job: &Dot) -> [f32; COLUMNS] {

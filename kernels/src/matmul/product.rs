@@ -6,7 +6,8 @@
 use super::dot::{COLUMNS, Dot};
 use super::lanes::{Form, Lanes, MAX_ROWS, Path, with_lanes};
 use super::pack::PANEL;
-use super::tile::Tile;
+use super::right::Right;
+use super::tile::{FEW_ROWS, Tile};
 use crate::epilogue::Epilogue;
 
 /// Longest block of `k` over a full block of panels, and over few panels.
@@ -15,6 +16,9 @@ const K_BLOCK: [usize; 2] = [384, 640];
 const BLOCK: usize = 40 * 1024;
 /// Most panels of a block.
 const PANELS_BLOCK: usize = 8;
+/// Panels of a block, and its rows, where few rows meet a matrix in the model's order.
+const ROWS_PANELS: usize = 256;
+const ROWS_K: usize = 16;
 /// Most runs of a block of `k`.
 const MAX_RUNS: usize = 64;
 /// A stretch of `k` that is contiguous in a row of the left operand and in the panels of the right one.
@@ -83,7 +87,7 @@ impl RowMap {
 }
 
 /// A product of rows with panels.
-pub(crate) struct Product<'a> {
+pub(crate) struct Product<'a, B = f32> {
     /// Rows.
     pub(crate) rows: usize,
     /// Where they are.
@@ -93,9 +97,9 @@ pub(crate) struct Product<'a> {
     /// The summed dimension.
     pub(crate) runs: Runs<'a>,
     /// First element of the right operand.
-    pub(crate) b: *const f32,
+    pub(crate) b: *const B,
     /// The end of what may be read from there on.
-    pub(crate) b_end: *const f32,
+    pub(crate) b_end: *const B,
     /// From a row of a panel of 16 columns to the next.
     pub(crate) b_step: usize,
     /// From a row of the last, narrower panel to the next.
@@ -115,16 +119,6 @@ pub(crate) struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Computes the product.
-    ///
-    /// # Safety
-    /// All rows, runs and panels lie inside of the operands; all indices and columns inside of the result, the bias and
-    /// the residual; row indices are distinct; nothing else accesses the result.
-    pub(crate) unsafe fn run(&self, path: Path) {
-        // SAFETY: `path` proves the instructions, the caller the rest.
-        unsafe { with_lanes!(path, L => self.drive::<L>()) }
-    }
-
     /// The product of few rows, `lda` apart, with a transposed operand that is read in place: `n` rows of `k` floats
     /// from `b` on, `ldb` apart. The fields about the right operand are not used.
     ///
@@ -162,14 +156,27 @@ impl Product<'_> {
             }
         }
     }
+}
+
+impl<B: Right> Product<'_, B> {
+    /// Computes the product.
+    ///
+    /// # Safety
+    /// All rows, runs and panels lie inside of the operands; all indices and columns inside of the result, the bias and
+    /// the residual; row indices are distinct; nothing else accesses the result.
+    pub(crate) unsafe fn run(&self, path: Path) {
+        // SAFETY: `path` proves the instructions, the caller the rest.
+        unsafe { with_lanes!(path, L => self.drive::<L>()) }
+    }
 
     unsafe fn drive<L: Lanes>(&self) {
         if self.rows == 0 {
             return;
         }
         let panels = self.n.div_ceil(PANEL);
-        for from in (0..panels).step_by(PANELS_BLOCK) {
-            let to = panels.min(from + PANELS_BLOCK);
+        let block = if self.reads_rows() { ROWS_PANELS } else { PANELS_BLOCK };
+        for from in (0..panels).step_by(block) {
+            let to = panels.min(from + block);
             // SAFETY: the panels exist; the rest is passed on to the caller.
             self.blocks_of_k(self.longest(to - from), &mut |runs, run_len, start, end| unsafe {
                 self.block::<L>(from, to, runs, run_len, start, end);
@@ -180,7 +187,18 @@ impl Product<'_> {
     /// The longest block of `k` over some panels.
     fn longest(&self, panels: usize) -> usize {
         // With few rows the right operand is read once anyway: longer streams are better.
-        if self.rows <= 4 { usize::MAX } else { (BLOCK / (panels * PANEL)).clamp(K_BLOCK[0], K_BLOCK[1]) }
+        if self.reads_rows() {
+            ROWS_K
+        } else if self.rows <= FEW_ROWS {
+            usize::MAX
+        } else {
+            (BLOCK / (panels * PANEL)).clamp(K_BLOCK[0], K_BLOCK[1])
+        }
+    }
+
+    /// Whether few rows meet a wide matrix in the model's order: then its rows are streams, a few of them at once.
+    fn reads_rows(&self) -> bool {
+        self.rows <= FEW_ROWS && self.b_panel == PANEL && self.b_step > PANELS_BLOCK * PANEL
     }
 
     /// Calls `f` for every block of `k`; once without runs where `k` is empty.
@@ -237,7 +255,7 @@ impl Product<'_> {
             first: start && !self.epilogue.residual_in_place,
             last: end,
         };
-        let count = self.rows.div_ceil(L::ROWS);
+        let count = self.rows.div_ceil(L::ROWS.min(B::ROWS));
         let (height, taller) = (self.rows / count, self.rows % count);
         let mut places = [(0, 0); MAX_ROWS];
         let mut row = 0;
@@ -261,11 +279,13 @@ impl Product<'_> {
 
     /// The panels `from..to` of a row of tiles.
     #[inline(always)]
-    unsafe fn panels<L: Lanes>(&self, tile: &mut Tile<'_>, height: usize, from: usize, to: usize) {
+    unsafe fn panels<L: Lanes>(&self, tile: &mut Tile<'_, B>, height: usize, from: usize, to: usize) {
         let whole = to.min(self.n / PANEL);
         let mut panel = from;
         while panel < to {
-            let (form, count) = if height <= L::STREAM_ROWS && panel + L::STREAM <= whole {
+            let (form, count) = if height <= L::WIDE_ROWS && panel + L::WIDE <= whole {
+                (Form::Wide, L::WIDE)
+            } else if height <= L::STREAM_ROWS && panel + L::STREAM <= whole {
                 (Form::Stream, L::STREAM)
             } else if panel + L::PANELS <= whole {
                 (Form::Full, L::PANELS)
@@ -277,7 +297,7 @@ impl Product<'_> {
             tile.b = self.b.wrapping_add(panel * self.b_panel);
             tile.column = self.column + panel * PANEL;
             // SAFETY: passed on to the caller.
-            unsafe { L::tile(form, height, tile) };
+            unsafe { B::tile::<L>(form, height, tile) };
             panel += count;
         }
     }

@@ -5,14 +5,20 @@
 use super::lanes::{Lanes, MAX_ROWS};
 use super::pack::PANEL;
 use super::product::{Product, Run};
+use super::right::Right;
 
-/// How far ahead panels are fetched, in floats.
-const AHEAD: usize = 24 * PANEL;
+/// Rows of a tile that waits for memory rather than for arithmetic.
+pub(crate) const FEW_ROWS: usize = 4;
+
+/// How far ahead panels are fetched, in rows of a panel.
+const fn ahead(rows: usize) -> usize {
+    if rows <= FEW_ROWS { 16 } else { 24 }
+}
 
 /// A tile: up to [`MAX_ROWS`] rows by a few panels, over one block of `k`.
-pub(crate) struct Tile<'a> {
+pub(crate) struct Tile<'a, B = f32> {
     /// The product that the tile is part of.
-    pub(crate) product: &'a Product<'a>,
+    pub(crate) product: &'a Product<'a, B>,
     /// First element of each row of the left operand.
     pub(crate) a: [*const f32; MAX_ROWS],
     /// Index of each row in the result.
@@ -22,7 +28,7 @@ pub(crate) struct Tile<'a> {
     /// Length of every run.
     pub(crate) run_len: usize,
     /// First element of the first panel.
-    pub(crate) b: *const f32,
+    pub(crate) b: *const B,
     /// From a row of a panel to the next.
     pub(crate) b_step: usize,
     /// From a panel to the next.
@@ -43,7 +49,9 @@ pub(crate) struct Tile<'a> {
 /// The processor has the instructions of `L`. The rows, runs and panels of the tile lie inside of the operands, and
 /// its rows and columns inside of the result, bias and residual.
 #[inline(always)]
-pub(crate) unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(tile: &Tile<'_>) {
+pub(crate) unsafe fn tile<L: Lanes, B: Right, const MR: usize, const NV: usize, const PART: bool>(
+    tile: &Tile<'_, B>,
+) {
     // SAFETY: what the caller promises is what every access below needs.
     unsafe {
         let mask = L::mask(tile.width);
@@ -57,11 +65,11 @@ pub(crate) unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART
             }
         }
         if !tile.first {
-            read::<L, MR, NV, PART>(tile, tile.product.c, tile.product.ldc, mask, &mut sums);
+            read::<L, B, MR, NV, PART>(tile, tile.product.c, tile.product.ldc, mask, &mut sums);
         }
-        multiply::<L, MR, NV, PART>(tile, mask, &mut sums);
+        multiply::<L, B, MR, NV, PART>(tile, mask, &mut sums);
         if tile.last {
-            finish::<L, MR, NV, PART>(tile, mask, &mut sums);
+            finish::<L, B, MR, NV, PART>(tile, mask, &mut sums);
         }
         for r in 0..MR {
             let c = tile.product.c.add(tile.at[r] * tile.product.ldc + tile.column);
@@ -78,37 +86,53 @@ pub(crate) unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART
 
 /// The sums over the block of `k`, in ascending order.
 #[inline(always)]
-unsafe fn multiply<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
-    tile: &Tile<'_>,
+unsafe fn multiply<L: Lanes, B: Right, const MR: usize, const NV: usize, const PART: bool>(
+    tile: &Tile<'_, B>,
     mask: L::Mask,
     sums: &mut [[L::V; NV]; MR],
 ) {
     // SAFETY: the caller's promise covers the runs of every row and the panel rows that they meet.
     unsafe {
         let end = tile.product.b_end;
-        for run in tile.runs {
+        for (i, run) in tile.runs.iter().enumerate() {
             let mut b = tile.b.add(run.b * tile.b_step);
             let mut a = [core::ptr::null(); MR];
             for r in 0..MR {
                 a[r] = tile.a[r].add(run.a);
             }
-            for k in 0..tile.run_len {
-                let mut panels = [L::zero(); NV];
-                for v in 0..NV {
-                    L::prefetch(b.wrapping_add(v * tile.b_panel + AHEAD));
-                    let from = b.add(v * tile.b_panel);
-                    // Lanes that are not there may hold anything that can be read.
-                    let whole = L::SLOW_PART && from.wrapping_add(PANEL) <= end;
-                    let part = PART && v == NV - 1 && !whole;
-                    panels[v] = if part { L::load_part(from, mask) } else { L::load(from) };
-                }
-                for r in 0..MR {
-                    let x = L::splat(*a[r].add(k));
+            // Close to the end of the block, the first rows of the panels that the next tile reads are fetched. With
+            // more rows they come from cache anyway.
+            let last = MR <= FEW_ROWS && i + 1 == tile.runs.len();
+            let next = (NV * tile.b_panel)
+                .wrapping_add(tile.runs[0].b * tile.b_step)
+                .wrapping_sub((run.b + tile.run_len) * tile.b_step);
+            let (mut k, mut ahead) = (0, ahead(MR) * tile.b_step);
+            let mut stop = if last { tile.run_len.saturating_sub(self::ahead(MR)) } else { tile.run_len };
+            loop {
+                while k < stop {
+                    let mut panels = [L::zero(); NV];
                     for v in 0..NV {
-                        sums[r][v] = L::fma(x, panels[v], sums[r][v]);
+                        L::prefetch(b.wrapping_add(v * tile.b_panel).wrapping_add(ahead).cast());
+                        let from = b.add(v * tile.b_panel);
+                        // Lanes that are not there may hold anything that can be read.
+                        let whole = B::slow_part::<L>() && from.wrapping_add(PANEL) <= end;
+                        let part = PART && v == NV - 1 && !whole;
+                        panels[v] =
+                            if part { B::load_part::<L>(from, tile.width, mask) } else { B::load::<L>(from) };
                     }
+                    for r in 0..MR {
+                        let x = L::splat(*a[r].add(k));
+                        for v in 0..NV {
+                            sums[r][v] = L::fma(x, panels[v], sums[r][v]);
+                        }
+                    }
+                    b = b.wrapping_add(tile.b_step);
+                    k += 1;
                 }
-                b = b.wrapping_add(tile.b_step);
+                if k >= tile.run_len {
+                    break;
+                }
+                (stop, ahead) = (tile.run_len, ahead.wrapping_add(next));
             }
         }
     }
@@ -116,8 +140,8 @@ unsafe fn multiply<L: Lanes, const MR: usize, const NV: usize, const PART: bool>
 
 /// Adds the tile of a matrix with the rows and columns of the result.
 #[inline(always)]
-unsafe fn read<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
-    tile: &Tile<'_>,
+unsafe fn read<L: Lanes, B: Right, const MR: usize, const NV: usize, const PART: bool>(
+    tile: &Tile<'_, B>,
     from: *const f32,
     stride: usize,
     mask: L::Mask,
@@ -139,8 +163,8 @@ unsafe fn read<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
 
 /// Bias, residual and clamp.
 #[inline(always)]
-unsafe fn finish<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
-    tile: &Tile<'_>,
+unsafe fn finish<L: Lanes, B: Right, const MR: usize, const NV: usize, const PART: bool>(
+    tile: &Tile<'_, B>,
     mask: L::Mask,
     sums: &mut [[L::V; NV]; MR],
 ) {
@@ -159,7 +183,7 @@ unsafe fn finish<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
             }
         }
         if let Some((residual, stride)) = epilogue.residual {
-            read::<L, MR, NV, PART>(tile, residual.as_ptr(), stride, mask, sums);
+            read::<L, B, MR, NV, PART>(tile, residual.as_ptr(), stride, mask, sums);
         }
         if let Some((lo, hi)) = epilogue.clamp {
             let (lo, hi) = (L::splat(lo), L::splat(hi));

@@ -2,7 +2,7 @@
 
 use super::{IndexError, each_element, offset, position, strides};
 use crate::element::Int;
-use crate::matmul::pack::{packed_column, packed_row};
+use crate::matmul::pack::{packed_column, packed_element, packed_row};
 
 /// `y[o, k, ..] = x[o, indices[k], ..]`: `x` is `[outer, axis, inner]`, `y` is `[outer, indices, inner]`.
 ///
@@ -144,6 +144,41 @@ pub fn gather_packed_columns<T: Copy, I: Int>(
     assert!(y.len() == indices.len() * k, "a gather's slices do not have its extents");
     for (i, &index) in indices.iter().enumerate() {
         packed_column(table, k, n, position(index, n)?, &mut y[i * k..(i + 1) * k]);
+    }
+    Ok(())
+}
+
+/// [`gather_elements`] of a table `x` that is stored as a matrix `[k, n]` in panels, or as its transpose if `transposed`.
+///
+/// # Errors
+/// An index outside the axis; negative ones count from its end.
+///
+/// # Panics
+/// If a slice does not have its extents, or `index_dims` is larger than the table beside the axis.
+#[allow(clippy::too_many_arguments, reason = "three tensors with their extents")]
+pub fn gather_packed_elements<T: Copy, I: Int>(
+    k: usize,
+    n: usize,
+    transposed: bool,
+    axis: usize,
+    index_dims: &[usize],
+    table: &[T],
+    indices: &[I],
+    y: &mut [T],
+) -> Result<(), IndexError> {
+    let dims = if transposed { [n, k] } else { [k, n] };
+    let &[rows, columns] = index_dims else { panic!("a table has two axes") };
+    assert!(
+        table.len() >= k * n && indices.len() == rows * columns && y.len() == indices.len(),
+        "a gather's slices do not have its extents"
+    );
+    let fits = if axis == 0 { columns <= dims[1] } else { rows <= dims[0] };
+    assert!(axis < 2 && fits, "an element selection is larger than its tensor");
+    for (number, (y, &index)) in y.iter_mut().zip(indices).enumerate() {
+        let at = position(index, dims[axis])?;
+        let (row, column) = if axis == 0 { (at, number % columns) } else { (number / columns, at) };
+        let (row, column) = if transposed { (column, row) } else { (row, column) };
+        *y = table[packed_element(k, n, row, column)];
     }
     Ok(())
 }

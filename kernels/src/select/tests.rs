@@ -140,6 +140,19 @@ fn tables_in_panels_are_gathered_like_plain_ones() {
             assert_eq!(y, expected, "{rows} x {columns}, transposed {transposed}");
             let error = gather(k, n, &packed, &[rows as i64], &mut y[..columns]).unwrap_err();
             assert_eq!(error, IndexError { index: rows as i64, bound: rows });
+            for axis in [0, 1] {
+                let bound = [rows, columns][axis] as i64;
+                let dims = if axis == 0 { [rows + 2, columns] } else { [rows, columns + 2] };
+                let count = (dims[0] * dims[1]) as i64;
+                let indices: Vec<i64> = (0..count).map(|i| i * 7 % (2 * bound) - bound).collect();
+                let (mut y, mut expected) = (vec![0; indices.len()], vec![0; indices.len()]);
+                gather_elements(&[rows, columns], axis, &dims, &table, &indices, &mut expected).unwrap();
+                gather_packed_elements(k, n, transposed, axis, &dims, &packed, &indices, &mut y).unwrap();
+                assert_eq!(y, expected, "{rows} x {columns}, transposed {transposed}, axis {axis}");
+                let error =
+                    gather_packed_elements(k, n, transposed, axis, &[1, 1], &packed, &[bound], &mut y[..1]);
+                assert_eq!(error, Err(IndexError { index: bound, bound: bound as usize }));
+            }
         }
     }
 }
