@@ -92,6 +92,19 @@ pub enum Packing {
     },
 }
 
+impl Packing {
+    /// The same layout under the name that most kernels have for it: panels of one group and one tap are those of a
+    /// matrix.
+    pub fn plainest(self) -> Packing {
+        match self {
+            Packing::ConvPanels { filters, group_channels, kernel: [1, 1, 1], groups: 1 } => {
+                Packing::Panels { batch: 1, k: group_channels, n: filters, transposed: true }
+            }
+            other => other,
+        }
+    }
+}
+
 /// What is known of a buffer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {

@@ -6,6 +6,7 @@ mod fold_scale;
 mod fuse_attention;
 mod fuse_epilogues;
 mod fuse_maps;
+mod gather_first;
 mod improve_bodies;
 mod inline_sizes;
 mod join_products;
@@ -70,6 +71,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "plain_gathers",
         why: "reads tables in order where they are; where positions are as exporters wrote them",
         run: plain_gathers::run,
+    },
+    Pass {
+        name: "gather_first",
+        why: "widens rows of a table, not the table; where maps stand alone and gathers that remain are real ones",
+        run: gather_first::run,
     },
     Pass {
         name: "sink_transposes",

@@ -94,7 +94,7 @@ impl Layouts {
             Reading::Plain => readers.plain = true,
             Reading::Slices => readers.slices = true,
             Reading::Packed(packing) => {
-                let packing = turned(packing, identity);
+                let packing = turned(packing.plainest(), identity);
                 if !readers.packed.contains(&packing) {
                     readers.packed.push(packing);
                 }

@@ -13,7 +13,7 @@ use crate::expr::ExprBuilder;
 use crate::ir::{Graph, NodeData, Rebuild, Value};
 use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
-use crate::ops::movement::Transpose;
+use crate::ops::movement::{Reshape, Transpose};
 use crate::types::Tensor;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -101,7 +101,9 @@ fn folded(
         operand_bytes += tensor.bytes().len();
         dying_bytes += if uses[old.0 as usize] == reads { tensor.bytes().len() } else { 0 };
     }
-    let growth = result_bytes.saturating_sub(dying_bytes);
+    // Another shape of the same bytes is the same content.
+    let same_bytes = node.is::<Reshape>().is_some();
+    let growth = if same_bytes { 0 } else { result_bytes.saturating_sub(dying_bytes) };
     if growth > *budget || growth > 0 && operand_bytes > LARGE_OPERAND {
         return None;
     }

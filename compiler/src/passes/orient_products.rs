@@ -9,7 +9,7 @@
 //! vanish), or where transposing costs nothing because one extent is one.
 
 use crate::diag::Diagnostic;
-use crate::ir::{Graph, NodeData, Rebuild, Value};
+use crate::ir::{Graph, NodeData, Op, Rebuild, Value};
 use crate::ops::map::Map;
 use crate::ops::matmul::MatMul;
 use crate::ops::movement::{Reshape, Transpose};
@@ -47,12 +47,30 @@ fn readers(graph: &Graph) -> Vec<Vec<Option<&NodeData>>> {
 fn straighten(rebuild: &mut Rebuild<'_>, node: &NodeData, product: &MatMul) -> Result<(), Diagnostic> {
     let (x, mut weights) = (rebuild.get(node.inputs[0]), rebuild.get(node.inputs[1]));
     let mut transposed = product.transposed;
-    while let Some(source) = before_transpose(&rebuild.new, weights).filter(|&v| is_weight(&rebuild.new, v)) {
+    while let Some(source) = unturned(rebuild, weights, node)? {
         (weights, transposed) = (source, !transposed);
     }
     let outputs = rebuild.add(Rc::new(MatMul { transposed }), vec![x, weights], None, &node.origins)?;
     rebuild.set(node.outputs[0], outputs[0]);
     Ok(())
+}
+
+/// What weights are with their last two axes exchanged, if they are transposed, or a map of something transposed: then
+/// the map is made before the transpose.
+fn unturned(rebuild: &mut Rebuild<'_>, weights: Value, node: &NodeData) -> Result<Option<Value>, Diagnostic> {
+    if let Some(source) = before_transpose(&rebuild.new, weights) {
+        return Ok(Some(source).filter(|&v| is_weight(&rebuild.new, v)));
+    }
+    let graph = &rebuild.new;
+    let Some(producer) = graph.producer(weights).filter(|p| p.epilogue.is_none()) else { return Ok(None) };
+    let scalar = |v: Value| graph.ty(v).elements().is(1);
+    let sources: Vec<Option<Value>> = producer.inputs.iter().map(|&v| before_transpose(graph, v)).collect();
+    let apart = producer.inputs.iter().zip(&sources).all(|(&v, source)| source.is_some() || scalar(v));
+    let turned = producer.is::<Map>().filter(|m| !m.reduced && m.space.len() == 2 && apart);
+    let one = sources.iter().flatten().count() == 1 && is_weight(graph, weights);
+    let Some(map) = turned.filter(|_| one).and_then(|map| map.permuted(&[1, 0])) else { return Ok(None) };
+    let inputs = producer.inputs.iter().zip(sources).map(|(&v, source)| source.unwrap_or(v)).collect();
+    Ok(Some(rebuild.add(Rc::from(map), inputs, None, &node.origins)?[0]))
 }
 
 /// Whether a product has weights on its left that are better off on its right.
@@ -76,7 +94,7 @@ fn swap(rebuild: &mut Rebuild<'_>, node: &NodeData, product: &MatMul) -> Result<
         x = exchanged(rebuild, x, node)?;
     }
     let mut transposed = true;
-    while let Some(source) = before_transpose(&rebuild.new, weights) {
+    while let Some(source) = unturned(rebuild, weights, node)? {
         (weights, transposed) = (source, !transposed);
     }
     let y = rebuild.add(Rc::new(MatMul { transposed }), vec![x, weights], None, &node.origins)?[0];

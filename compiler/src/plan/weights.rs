@@ -74,14 +74,7 @@ impl Writer {
     /// What equal bytes in the blob have in common.
     fn key(&mut self, constant: &ConstData) -> (usize, bool, String) {
         let identity = self.contents.of(&constant.tensor);
-        // Panels of one group and one tap are those of a matrix.
-        let packing = match constant.packing {
-            Packing::ConvPanels { filters, group_channels, kernel: [1, 1, 1], groups: 1 } => {
-                Packing::Panels { batch: 1, k: group_channels, n: filters, transposed: true }
-            }
-            ref other => other.clone(),
-        };
-        match packing {
+        match constant.packing.clone().plainest() {
             // Rows that one panel holds stay where they are.
             Packing::Panels { batch: 1, k, n, transposed: false } if k == 1 || n <= 16 => {
                 (identity.content, identity.transposed, format!("{:?}", Packing::Plain))

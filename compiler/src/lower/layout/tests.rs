@@ -13,10 +13,14 @@ const N: usize = 37;
 
 /// A constant's declaration: the matrix `[K, N]`, or its transpose.
 fn matrix(name: &str, turned: bool) -> String {
+    matrix_of("float", name, turned)
+}
+
+fn matrix_of(dtype: &str, name: &str, turned: bool) -> String {
     let (rows, columns) = if turned { (N, K) } else { (K, N) };
     let value = |i: usize| if turned { i % K * N + i / K } else { i };
     let values: Vec<String> = (0..K * N).map(|i| format!("{}", value(i) % 211)).collect();
-    format!("float[{rows},{columns}] {name} = {{{}}}", values.join(","))
+    format!("{dtype}[{rows},{columns}] {name} = {{{}}}", values.join(","))
 }
 
 fn lowered(graphs: &[Graph]) -> Vec<Program> {
@@ -42,39 +46,148 @@ fn compiled(models: &[String]) -> (Vec<String>, (usize, String)) {
     (programs.iter().map(steps).collect(), (blob.len() as usize, blob.hash().to_owned()))
 }
 
-#[test]
-fn orientation_is_free() {
-    let model = |w: &str, body: &str| format!("g (float[5,{K}] x) => (float[5,{N}] y) <{w}> {{ {body} }}");
-    let (plain, turned) = (matrix("w", false), matrix("w", true));
-    let forms = [
-        model(&plain, "y = MatMul(x, w)"),
-        model(&turned, "t = Transpose <perm = [1,0]> (w) y = MatMul(x, t)"),
-        model(&plain, "y = Gemm(x, w)"),
-        model(&turned, "y = Gemm <transB = 1> (x, w)"),
-        model(
-            &turned,
-            "xt = Transpose <perm = [1,0]> (x) p = MatMul(w, xt) y = Transpose <perm = [1,0]> (p)",
-        ),
-        model(
-            &plain,
-            "xt = Transpose <perm = [1,0]> (x) wt = Transpose(w) p = MatMul(wt, xt) y = Transpose(p)",
-        ),
-        model(&turned, "p = Gemm <transB = 1> (w, x) y = Transpose(p)"),
-        model(&plain, "p = Gemm <transA = 1, transB = 1> (w, x) y = Transpose(p)"),
-    ];
-    let (first, blob) = compiled(&forms[..1]);
-    assert_eq!((first[0].matches("kernel").count(), blob.0), (1, K * N * 4));
-    for form in &forms {
+/// Ways to multiply with a matrix, given as it is or transposed.
+const FORMS: [(bool, &str); 8] = [
+    (false, "y = MatMul(x, w)"),
+    (true, "t = Transpose <perm = [1,0]> (w) y = MatMul(x, t)"),
+    (false, "y = Gemm(x, w)"),
+    (true, "y = Gemm <transB = 1> (x, w)"),
+    (true, "xt = Transpose <perm = [1,0]> (x) p = MatMul(w, xt) y = Transpose <perm = [1,0]> (p)"),
+    (false, "xt = Transpose <perm = [1,0]> (x) wt = Transpose(w) p = MatMul(wt, xt) y = Transpose(p)"),
+    (true, "p = Gemm <transB = 1> (w, x) y = Transpose(p)"),
+    (false, "p = Gemm <transA = 1, transB = 1> (w, x) y = Transpose(p)"),
+];
+
+/// The one step and the bytes that all of these models have.
+#[track_caller]
+fn all_alike(models: &[String], kernel: &str, bytes: usize) {
+    let (first, blob) = compiled(&models[..1]);
+    assert_eq!((first[0].matches("kernel").count(), blob.0), (1, bytes), "{}", first[0]);
+    assert!(first[0].contains(kernel), "{}", first[0]);
+    for model in models {
         assert_eq!(
-            compiled(std::slice::from_ref(form)),
+            compiled(std::slice::from_ref(model)),
             (first.clone(), blob.clone()),
             "{}",
-            &form[form.len() - 120..]
+            &model[model.len() - 160..]
         );
     }
-    let (steps, together) = compiled(&forms);
+    let (steps, together) = compiled(models);
     assert_eq!(together, blob);
     assert!(steps.iter().all(|s| *s == first[0]));
+}
+
+#[test]
+fn orientation_is_free() {
+    let models = FORMS.map(|(turned, body)| {
+        format!("g (float[5,{K}] x) => (float[5,{N}] y) <{}> {{ {body} }}", matrix("w", turned))
+    });
+    all_alike(&models, "matmul::matmul_f32\"", K * N * 4);
+}
+
+#[test]
+fn orientation_is_free_in_half_precision() {
+    for (dtype, kernel) in [("float16", "matmul::matmul_f16"), ("bfloat16", "matmul::matmul_bf16")] {
+        let models = FORMS.map(|(turned, body)| {
+            let w = matrix_of(dtype, "w", turned);
+            format!("g ({dtype}[5,{K}] x) => ({dtype}[5,{N}] y) <{w}> {{ {body} }}")
+        });
+        all_alike(&models, kernel, K * N * 2);
+    }
+}
+
+/// The product widens its weights itself, wherever the cast stands.
+#[test]
+fn weights_that_a_cast_widens_stay_narrow() {
+    for (dtype, kernel) in [("float16", "matmul::matmul_f32_f16"), ("bfloat16", "matmul::matmul_f32_bf16")] {
+        let mut models: Vec<String> = FORMS
+            .iter()
+            .map(|(turned, body)| {
+                let h = matrix_of(dtype, "h", *turned);
+                format!("g (float[5,{K}] x) => (float[5,{N}] y) <{h}> {{ w = Cast <to = 1> (h) {body} }}")
+            })
+            .collect();
+        let h = matrix_of(dtype, "h", true);
+        models.push(format!(
+            "g (float[5,{K}] x) => (float[5,{N}] y) <{h}> \
+             {{ t = Transpose <perm = [1,0]> (h) w = Cast <to = 1> (t) y = MatMul(x, w) }}"
+        ));
+        all_alike(&models, kernel, K * N * 2);
+    }
+}
+
+/// The steps in order: what is called, or how many elements a loop computes.
+fn kernels(steps: &str) -> Vec<&str> {
+    let part = |step: &'_ str| step.find([',', ']']).map_or(step.len(), |end| end);
+    steps.lines().map(|step| &step[..part(step)]).collect()
+}
+
+#[test]
+fn tied_tables_in_half_precision_are_stored_once() {
+    for dtype in ["float16", "bfloat16"] {
+        let table = matrix_of(dtype, "table", true);
+        let wide = "e16 = Gather(table, i) e = Cast <to = 1> (e16)";
+        let models = [
+            format!("{wide} t = Transpose(table) w = Cast <to = 1> (t) y = MatMul(e, w)"),
+            format!("{wide} w = Cast <to = 1> (table) y = Gemm <transB = 1> (e, w)"),
+            // The table is widened once for both of its readers.
+            "w = Cast <to = 1> (table) e = Gather(w, i) y = Gemm <transB = 1> (e, w)".to_owned(),
+            "w = Cast <to = 1> (table) e = Gather(w, i) t = Transpose(w) y = MatMul(e, t)".to_owned(),
+        ]
+        .map(|body| format!("g (int64[3] i) => (float[3,{N}] y) <{table}> {{ {body} }}"));
+        let (first, blob) = compiled(&models[..1]);
+        assert!(first[0].contains("gather_packed_columns"), "{}", first[0]);
+        assert!(first[0].contains("matmul::matmul_f32_"), "{}", first[0]);
+        assert_eq!(blob.0, K * N * 2);
+        for model in &models {
+            let (steps, found) = compiled(std::slice::from_ref(model));
+            assert_eq!(found, blob, "{}", &model[model.len() - 120..]);
+            assert_eq!(kernels(&steps[0]), kernels(&first[0]), "{}", &model[model.len() - 120..]);
+        }
+        let all = format!(
+            "g (int64[3] i) => ({dtype}[3,{N}] y) <{table}> \
+             {{ e = Gather(table, i) t = Transpose(table) y = MatMul(e, t) }}"
+        );
+        let (steps, blob) = compiled(&[all]);
+        assert!(steps[0].contains("gather_packed_columns"), "{}", steps[0]);
+        assert_eq!(blob.0, K * N * 2);
+    }
+}
+
+#[test]
+fn elements_are_gathered_from_panels() {
+    for (turned, body) in [(false, "y = MatMul(x, w)"), (true, "y = Gemm <transB = 1> (x, w)")] {
+        let w = matrix("w", turned);
+        let rows = if turned { N } else { K };
+        let model = format!(
+            "g (int64[{rows},2] i, float[1,{K}] x) => (float[{rows},2] e, float[1,{N}] y) <{w}> \
+             {{ e = GatherElements <axis = 1> (w, i) {body} }}"
+        );
+        let (steps, blob) = compiled(&[model]);
+        assert!(steps[0].contains("gather_packed_elements"), "{}", steps[0]);
+        assert!(steps[0].contains("Rhs::Panels"), "{}", steps[0]);
+        assert_eq!(blob.0, K * N * 4);
+    }
+}
+
+#[test]
+fn filters_of_one_tap_and_a_matrix_are_one() {
+    let w = matrix("w", true);
+    // The matrix, and the same bytes in another shape.
+    let bodies = [
+        (format!("{w}, int64[4] s = {{{N},{K},1,1}}"), "f = Reshape(w, s)"),
+        (format!("{w}, {}", matrix("f", true).replacen("]", ",1,1]", 1)), ""),
+    ];
+    for (constants, reshape) in bodies {
+        let model = format!(
+            "g (float[1,{K}] x, float[1,{K},2,2] p) => (float[1,{N}] y, float[1,{N},2,2] c) <{constants}> \
+             {{ {reshape} c = Conv(p, f) y = Gemm <transB = 1> (x, w) }}"
+        );
+        let (steps, blob) = compiled(&[model]);
+        assert!(steps[0].contains("Rhs::Panels") && steps[0].contains("conv::conv"), "{}", steps[0]);
+        assert!(!steps[0].contains("at_run_time"), "{}", steps[0]);
+        assert_eq!(blob.0, K * N * 4);
+    }
 }
 
 #[test]

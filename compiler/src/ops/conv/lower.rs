@@ -5,7 +5,7 @@ use crate::diag::Reported;
 use crate::lir::{Arg, Packing, Place};
 use crate::lower::{LowerCx, epilogue};
 use crate::ops::map::packed_weights;
-use crate::types::{DType, Dim};
+use crate::types::{DType, Dim, TensorType};
 use ingrain_kernels::conv::{
     ConvShape, conv_scratch, conv_scratch_most, conv_transpose_scratch, conv_transpose_scratch_most,
 };
@@ -35,26 +35,11 @@ pub(super) fn lower(
     }
     let (x_ty, y_ty, w_ty) = (cx.input_type(0), cx.output_type(0), cx.input_type(1));
     let rank = x_ty.rank();
-    let fixed = |d: &Dim| d.as_usize().unwrap_or(0);
-    let (channels, filters) = (fixed(&x_ty.shape[rank - 1]), fixed(&y_ty.shape[rank - 1]));
-    let depthwise = dtype == DType::F32
-        && direction == Direction::Forward
-        && groups == channels
-        && filters == channels
-        && groups > 1;
+    let packing = packing(&[x_ty, w_ty], window, groups, direction);
     let (x, x_stride) = pixels(cx);
     let shape = shape_argument(cx, window, groups);
     let macs = macs(cx, direction);
-    let kernel = three_fixed(&window.kernel, 1);
-    let packing = match direction {
-        Direction::Forward if depthwise => Packing::Depthwise { channels, taps: kernel.iter().product() },
-        Direction::Forward => {
-            Packing::ConvPanels { filters, group_channels: fixed(&w_ty.shape[1]), kernel, groups }
-        }
-        Direction::Transposed => {
-            Packing::ConvTransposePanels { channels, group_filters: fixed(&w_ty.shape[1]), kernel, groups }
-        }
-    };
+    let depthwise = matches!(packing, Packing::Depthwise { .. });
     let packed = packed_weights(cx, 1, packing);
     // What is packed at run time is packed in panels.
     let depthwise = depthwise && packed.is_some();
@@ -97,6 +82,28 @@ pub(super) fn lower(
     };
     cx.call(kernel, args, macs);
     Ok(())
+}
+
+/// The layout that constant weights should have, by the types of the input and of the weights.
+pub(super) fn packing(
+    inputs: &[&TensorType],
+    window: &Window,
+    groups: usize,
+    direction: Direction,
+) -> Packing {
+    let (x, w) = (inputs[0], inputs[1]);
+    let fixed = |d: Option<&Dim>| d.and_then(Dim::as_usize).unwrap_or(0);
+    let (channels, kernel) = (fixed(x.shape.last()), three_fixed(&window.kernel, 1));
+    let (first, second) = (fixed(w.shape.first()), fixed(w.shape.get(1)));
+    match direction {
+        Direction::Forward if x.dtype == DType::F32 && groups > 1 && [groups, first] == [channels; 2] => {
+            Packing::Depthwise { channels, taps: kernel.iter().product() }
+        }
+        Direction::Forward => Packing::ConvPanels { filters: first, group_channels: second, kernel, groups },
+        Direction::Transposed => {
+            Packing::ConvTransposePanels { channels, group_filters: second, kernel, groups }
+        }
+    }
 }
 
 /// Weights that are computed at run time are packed at run time.

@@ -4,7 +4,7 @@ use super::forward::{add_bias, groups, weight_window};
 use super::lower;
 use super::window::{self, Window};
 use crate::diag::{Code, Diagnostic, Reported};
-use crate::ir::{Fact, Op, Value};
+use crate::ir::{Fact, Op, Reading, Value};
 use crate::lower::LowerCx;
 use crate::ops::NodeCx;
 use crate::types::{Dim, TensorType};
@@ -52,6 +52,14 @@ impl Op for ConvTranspose {
 
     fn accepts_epilogue(&self) -> bool {
         true
+    }
+
+    fn reading(&self, i: usize, inputs: &[&TensorType]) -> Reading {
+        if i == 1 {
+            Reading::Packed(lower::packing(inputs, &self.window, self.groups, lower::Direction::Transposed))
+        } else {
+            Reading::Plain
+        }
     }
 
     fn weight_lanes(&self, _inputs: &[&TensorType]) -> Option<(usize, usize)> {

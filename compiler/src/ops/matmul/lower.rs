@@ -1,5 +1,7 @@
 //! Which kernel computes a product, and how its operands are read.
 
+mod half;
+
 use crate::diag::Reported;
 use crate::lir::{Arg, Packing};
 use crate::lower::{LowerCx, View, epilogue};
@@ -26,6 +28,7 @@ pub(super) fn lower(transposed: bool, cx: &mut LowerCx<'_>) -> Result<(), Report
     let panels = panels_of(transposed, &[cx.input_type(0), cx.input_type(1)]);
     match (dtype, panels) {
         (DType::F32, Some(packing)) => lower_panels(transposed, packing, cx),
+        (DType::F16 | DType::BF16, Some(packing)) => half::lower(transposed, packing, cx),
         (DType::Bool, _) => return Err(cx.unsupported("a matrix product of truth values")),
         _ => lower_batched(transposed, cx),
     }
@@ -34,7 +37,7 @@ pub(super) fn lower(transposed: bool, cx: &mut LowerCx<'_>) -> Result<(), Report
 
 /// The layout that constant weights should have, if one matrix serves all leading indices of the first operand.
 pub(super) fn panels_of(transposed: bool, inputs: &[&TensorType]) -> Option<Packing> {
-    let ty = inputs.get(1).filter(|ty| ty.dtype == DType::F32)?;
+    let ty = inputs.get(1).filter(|ty| matches!(ty.dtype, DType::F32 | DType::F16 | DType::BF16))?;
     let (leading, matrix) = ty.shape.split_at(ty.rank().checked_sub(2)?);
     let (k, n) = if transposed { (&matrix[1], &matrix[0]) } else { (&matrix[0], &matrix[1]) };
     let one = leading.iter().all(|d| d.is(1));
@@ -48,16 +51,15 @@ fn lower_panels(transposed: bool, packing: Packing, cx: &mut LowerCx<'_>) {
     let (n, rows) = (shape[shape.len() - 1].clone(), Dim::product(&shape[..shape.len() - 1]));
     let given = &cx.input_type(1).shape;
     let k = given[given.len() - if transposed { 1 } else { 2 }].clone();
+    if let Some((weights, dtype)) = half::widened_weights(cx, 1, &packing) {
+        return half::lower_widened(weights, dtype, [rows, k, n], cx);
+    }
     let (a, lda) = rows_of(cx, 0, &k);
     let Some(weights) = packed_weights(cx, 1, packing) else {
         return lower_batched(transposed, cx);
     };
     let epilogue = epilogue::argument(cx);
-    let output = cx.output(0);
-    let (c, ldc) = match output.pixel_stride() {
-        Some(stride) => (output.span(), stride),
-        None => (cx.dense_output(0), n.clone()),
-    };
+    let (c, ldc) = result_rows(cx, &n);
     let args = vec![
         Arg::Size(rows.clone()),
         Arg::Size(k.clone()),
@@ -78,6 +80,15 @@ pub(super) fn rows_of(cx: &mut LowerCx<'_>, i: usize, columns: &Dim) -> (crate::
     match view.pixel_stride() {
         Some(stride) => (view.span(), stride),
         None => (cx.dense(i), columns.clone()),
+    }
+}
+
+/// The output as rows of `columns` elements, and the distance between them.
+fn result_rows(cx: &mut LowerCx<'_>, columns: &Dim) -> (crate::lir::Place, Dim) {
+    let output = cx.output(0);
+    match output.pixel_stride() {
+        Some(stride) => (output.span(), stride),
+        None => (cx.dense_output(0), columns.clone()),
     }
 }
 
@@ -132,8 +143,14 @@ fn lower_batched(transposed: bool, cx: &mut LowerCx<'_>) {
 
 /// Scratch for a transposed right operand, enough for the largest extents.
 fn columns_scratch(cx: &LowerCx<'_>, m: &Dim, k: &Dim, n: &Dim) -> Dim {
+    scratch_of(ingrain_kernels::matmul::columns_scratch, cx, [m, k, n])
+}
+
+/// Scratch of a kernel, enough for the largest extents.
+fn scratch_of(kernel: fn(usize, usize, usize) -> usize, cx: &LowerCx<'_>, extents: [&Dim; 3]) -> Dim {
     let largest = |d: &Dim| d.range(&cx.graph.symbols).map_or(0, |r| usize::try_from(r.hi).unwrap_or(0));
-    Dim::from(ingrain_kernels::matmul::columns_scratch(largest(m), largest(k), largest(n)))
+    let [m, k, n] = extents.map(largest);
+    Dim::from(kernel(m, k, n))
 }
 
 /// Products of element types without a packed kernel.

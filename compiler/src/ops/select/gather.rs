@@ -165,6 +165,20 @@ impl Op for GatherElements {
     }
 
     fn lower(&self, cx: &mut LowerCx<'_>) -> Result<(), Reported> {
+        if let Some((table, Packing::Panels { batch: 1, k, n, transposed })) = cx.panels_input(0) {
+            let args = vec![
+                Arg::Size(Dim::from(k)),
+                Arg::Size(Dim::from(n)),
+                Arg::Bool(transposed),
+                Arg::Size(Dim::from(self.axis)),
+                sizes(&cx.input_type(1).shape),
+                Arg::Read("table", table),
+                Arg::Read("indices", cx.dense(1)),
+                Arg::Write("y", cx.dense_output(0)),
+            ];
+            cx.fallible_call("select::gather_packed_elements", args);
+            return Ok(());
+        }
         let args = vec![
             sizes(&cx.input_type(0).shape),
             Arg::Size(Dim::from(self.axis)),
@@ -180,6 +194,10 @@ impl Op for GatherElements {
     fn permuted(&self, perm: &[usize]) -> Option<Box<dyn Op>> {
         let axis = perm.iter().position(|&a| a == self.axis)?;
         Some(Box::new(GatherElements { axis }))
+    }
+
+    fn reading(&self, i: usize, inputs: &[&TensorType]) -> Reading {
+        if i == 0 { slices_of(inputs[0]) } else { Reading::Plain }
     }
 }
 
