@@ -11,7 +11,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub(super) use rows::{Centre, layer_norm, normalize_last, simplified_layer_norm};
+pub(super) use rows::{Centre, layer_norm, normalize_groups, normalize_last, simplified_layer_norm};
 
 use super::{NodeCx, OpDef};
 use crate::diag::{Code, Diagnostic};
@@ -53,7 +53,7 @@ pub static ROOM: &[OpDef] = &[
 ];
 
 /// The type that statistics are computed in.
-fn exact(dtype: DType) -> DType {
+pub(super) fn exact(dtype: DType) -> DType {
     if dtype == DType::F64 { DType::F64 } else { DType::F32 }
 }
 

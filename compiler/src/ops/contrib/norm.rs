@@ -1,11 +1,13 @@
 //! Normalisations of sums, and of embeddings.
 
 use super::{Built, microsoft};
-use crate::diag::Diagnostic;
-use crate::expr::{Compare, Reduction};
+use crate::diag::{Code, Diagnostic};
+use crate::expr::{Compare, Reduction, Unary};
 use crate::ir::Value;
 use crate::ops::elements::Elements::{Floats, Integers};
-use crate::ops::normalize::{Centre, layer_norm, normalize_last, simplified_layer_norm};
+use crate::ops::normalize::{
+    Centre, exact, layer_norm, normalize_groups, normalize_last, simplified_layer_norm,
+};
 use crate::ops::reduce::reduce;
 use crate::ops::select::gather;
 use crate::ops::{NodeCx, OpDef};
@@ -23,6 +25,11 @@ pub static ROOM: &[OpDef] = &[
     microsoft("LayerNormalization", "As in the default domain", layer_norm),
     microsoft("SkipLayerNormalization", "LayerNormalization of a sum", |cx| skip(cx, Centre::Mean)),
     microsoft("SkipSimplifiedLayerNormalization", "RMSNormalization of a sum", |cx| skip(cx, Centre::Zero)),
+    microsoft("GroupNorm", "GroupNormalization of pixels or planes, and an activation", |cx| {
+        let x = cx.input(0)?;
+        Ok(vec![group_norm(cx, x)?])
+    }),
+    microsoft("SkipGroupNorm", "GroupNorm of a sum", skip_group_norm),
     microsoft(
         "EmbedLayerNormalization",
         "LayerNormalization of the sum of word, position and segment embeddings",
@@ -54,6 +61,73 @@ fn skip(cx: &mut NodeCx<'_>, centre: Centre) -> Built {
     }
     let y = normalize_last(cx, sum, centre, epsilon, Some(gamma), beta)?;
     Ok(vec![y, sum, sum, sum])
+}
+
+/// GroupNorm of `x`, with the node's other inputs and attributes.
+fn group_norm(cx: &mut NodeCx<'_>, x: Value) -> Result<Value, Diagnostic> {
+    let (gamma, beta) = (cx.input(1)?, cx.input(2)?);
+    let dtype = cx.one_of(x, Floats)?;
+    cx.same_type(&[gamma, beta], Floats)?;
+    let epsilon = cx.attributes.float_or("epsilon", 1e-5)?;
+    let groups = cx.attributes.int("groups")?;
+    let groups = Dim::from(cx.attributes.required("groups", groups)?);
+    let swish = match cx.attributes.int("activation")? {
+        Some(0) => false,
+        Some(1) => true,
+        _ => return Err(cx.attributes.bad("activation", "must be 0, for none, or 1, for SiLU")),
+    };
+    let pixels = cx.attributes.bool_or("channels_last", true)?;
+    let rank = cx.rank(x);
+    if rank < 3 {
+        let message = format!("{} has no spatial axes", cx.ty(x));
+        return Err(Diagnostic::new(Code::BadInput, message));
+    }
+    let planes = if pixels {
+        let order: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
+        cx.transpose(x, &order)?
+    } else {
+        x
+    };
+    let mut y = normalize_groups(cx, planes, &groups, false, epsilon, exact(dtype), gamma, beta)?;
+    if pixels {
+        let order: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
+        y = cx.transpose(y, &order)?;
+    }
+    if !swish {
+        return Ok(y);
+    }
+    cx.map(&[y], |e, v| {
+        let gate = e.unary(Unary::Sigmoid, v[0]);
+        e.mul(v[0], gate)
+    })
+}
+
+/// Results are the normalised sum and the sum. The skip input may be `[N, C]`, or have extent 1 on spatial axes.
+fn skip_group_norm(cx: &mut NodeCx<'_>) -> Built {
+    let (x, mut other) = (cx.input(0)?, cx.input(3)?);
+    let space = cx.shape(x);
+    let last = cx.attributes.bool_or("channels_last", true)?;
+    if let (2, [batch, channels]) = (cx.rank(other), &cx.shape(other)[..]) {
+        let mut own = vec![Dim::ONE; space.len()];
+        own[0] = batch.clone();
+        own[if last { space.len() - 1 } else { 1 }] = channels.clone();
+        other = cx.reshape(other, own)?;
+    }
+    let mut inputs = vec![x, other];
+    if let Some(bias) = cx.optional(4) {
+        let mut own = vec![Dim::ONE; space.len()];
+        own[if last { space.len() - 1 } else { 1 }] = cx.ty(bias).elements();
+        inputs.push(cx.reshape(bias, own)?);
+    }
+    cx.same_type(&inputs, Floats)?;
+    let sum = cx.map(&inputs, |e, v| {
+        let sum = e.add(v[0], v[1]);
+        v.get(2).map_or(sum, |&bias| e.add(sum, bias))
+    })?;
+    if cx.shape(sum) != space {
+        return Err(cx.unsupported(format!("SkipGroupNorm of {} with a larger skip input", cx.ty(x))));
+    }
+    Ok(vec![group_norm(cx, sum)?, sum])
 }
 
 /// Rows of a table.

@@ -80,6 +80,32 @@ fn normalisations() {
     .assert_eq(&values(&cases));
 }
 
+/// Groups of one channel hold 1, 3 and 2, 6: each is -1, 1 before scale and bias.
+#[test]
+fn group_normalisations() {
+    let x = "float[1,2,1,2] x = {1, 2, 3, 6}, float[1,2,2,1] planes = {1, 3, 2, 6}, float[2] g = {1, 2},
+             float[2] b = {0, 10}, float[1,2] skip = {5, 5}, float[2] none = {0, 0}";
+    let cases = [
+        (x, "r = com.microsoft.GroupNorm <epsilon = 0.0, groups = 2, activation = 0> (x, g, b)"),
+        (
+            x,
+            "r = com.microsoft.GroupNorm <epsilon = 0.0, groups = 2, activation = 1, channels_last = 0> (planes, g, none)",
+        ),
+        (x, "r = com.microsoft.SkipGroupNorm <epsilon = 0.0, groups = 2, activation = 0> (x, g, b, skip, g)"),
+        (x, "a, r = com.microsoft.SkipGroupNorm <groups = 1, activation = 0> (x, g, b, skip, g)"),
+    ];
+    expect![[r#"
+        r = com.microsoft.GroupNorm <epsilon = 0.0, groups = 2, activation = 0> (x, g, b)
+            f32[1,2,1,2] {-1.0, 8.0, 1.0, 12.0}
+        r = com.microsoft.GroupNorm <epsilon = 0.0, groups = 2, activation = 1, channels_last = 0> (planes, g, none)
+            f32[1,2,2,1] {-0.268941, 0.731059, -0.238406, 1.76159}
+        r = com.microsoft.SkipGroupNorm <epsilon = 0.0, groups = 2, activation = 0> (x, g, b, skip, g)
+            f32[1,2,1,2] {-1.0, 8.0, 1.0, 12.0}
+        a, r = com.microsoft.SkipGroupNorm <groups = 1, activation = 0> (x, g, b, skip, g)
+            f32[1,2,1,2] {7.0, 9.0, 9.0, 13.0}
+    "#]].assert_eq(&values(&cases));
+}
+
 #[test]
 fn products() {
     let x = "float[1,2] x = {1, 2}, float[2,2] m = {1, 2, 3, 4}, float[2] b = {-20, 1},

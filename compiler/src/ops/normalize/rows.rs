@@ -192,14 +192,33 @@ pub(super) fn group_norm(cx: &mut NodeCx<'_>) -> Built {
     let groups = cx.attributes.int("num_groups")?;
     let groups = Dim::from(cx.attributes.required("num_groups", groups)?);
     let wide = stash_type(cx, x)?;
+    let of_group = cx.opset < 21;
+    Ok(vec![normalize_groups(cx, x, &groups, of_group, epsilon, wide, scale, bias)?])
+}
+
+/// Normalisation over the pixels of each group of channels of `[N, C, spatial…]`. Scale and bias have one element per
+/// group or else one per channel.
+///
+/// # Errors
+/// If the channels do not divide into the groups, or the parameters do not fit.
+#[allow(clippy::too_many_arguments, reason = "the operator's inputs and attributes")]
+pub(in crate::ops) fn normalize_groups(
+    cx: &mut NodeCx<'_>,
+    x: Value,
+    groups: &Dim,
+    of_group: bool,
+    epsilon: f32,
+    wide: DType,
+    scale: Value,
+    bias: Value,
+) -> Result<Value, Diagnostic> {
     let (shape, channels) = channels_of(cx, x, 2)?;
-    let Some(group_channels) = channels.exact_div(&groups).filter(|_| groups.as_i64() > Some(0)) else {
+    let Some(group_channels) = channels.exact_div(groups).filter(|_| groups.as_i64() > Some(0)) else {
         let message = format!("{channels} channels do not divide into {groups} groups");
         return Err(Diagnostic::new(Code::BadInput, message));
     };
     let mut space = vec![shape[0].clone(), groups.clone(), group_channels.clone()];
     space.extend(shape[2..].iter().cloned());
-    let of_group = cx.opset < 21;
     let parameter = |cx: &mut NodeCx<'_>, value: Value| {
         let mut own = vec![groups.clone(), if of_group { Dim::ONE } else { group_channels.clone() }];
         own.extend(std::iter::repeat_n(Dim::ONE, shape.len() - 2));
@@ -209,5 +228,5 @@ pub(super) fn group_norm(cx: &mut NodeCx<'_>) -> Built {
     let grouped = cx.reshape(x, space.clone())?;
     let rows = Rows { row_axes: space.len() - 2, space, centre: Centre::Mean, epsilon, wide };
     let y = normalised(cx, rows, grouped, Some(scale), Some(bias))?;
-    Ok(vec![cx.reshape(y, shape)?])
+    cx.reshape(y, shape)
 }
