@@ -142,19 +142,29 @@ impl Matrix {
         }
     }
 
-    /// Compares in square blocks, so that both are read along their rows.
+    /// Compares in square blocks, so that both are read along their rows, and gives back what was read of large ones.
     fn mirrors<const N: usize>(&self, other: &Matrix) -> bool {
         const BLOCK: usize = 32;
-        let (a, b) = (self.bytes.as_chunks::<N>().0, other.bytes.as_chunks::<N>().0);
-        for top in (0..self.rows).step_by(BLOCK) {
-            for left in (0..self.columns).step_by(BLOCK) {
-                for row in top..self.rows.min(top + BLOCK) {
-                    for column in left..self.columns.min(left + BLOCK) {
-                        if a[row * self.columns + column] != b[column * other.columns + row] {
+        const READ: usize = 64 << 20;
+        // A strip of the one with more rows is a narrow part of each row of the other.
+        let (tall, wide) = if self.rows >= self.columns { (self, other) } else { (other, self) };
+        let (a, b) = (tall.bytes.as_chunks::<N>().0, wide.bytes.as_chunks::<N>().0);
+        let mut read = 0;
+        for top in (0..tall.rows).step_by(BLOCK) {
+            for left in (0..tall.columns).step_by(BLOCK) {
+                for row in top..tall.rows.min(top + BLOCK) {
+                    for column in left..tall.columns.min(left + BLOCK) {
+                        if a[row * tall.columns + column] != b[column * wide.columns + row] {
                             return false;
                         }
                     }
                 }
+            }
+            read += BLOCK * tall.columns * N;
+            if read >= READ {
+                release(&tall.bytes);
+                release(&wide.bytes);
+                read = 0;
             }
         }
         true
