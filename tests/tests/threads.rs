@@ -42,10 +42,10 @@ const _: () = {
     shared::<ingrain::WeightsError>();
 };
 
-const fn sends_with_borrowed_memory<'a>() {
+const fn sends_with_borrowed_memory<'a>(_: &'a ()) {
     send::<digits::Model<'a>>();
 }
-const _: () = sends_with_borrowed_memory();
+const _: () = sends_with_borrowed_memory(&());
 
 #[test]
 fn workers_on_threads_compute_what_one_does() {
