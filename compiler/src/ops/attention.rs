@@ -43,6 +43,11 @@ pub static ROOM: &[OpDef] = &[
         contrib::build_multi_head,
     ),
     microsoft(
+        "DecoderMaskedMultiHeadAttention",
+        "Attention of one new position with a cache, which grows or has room.",
+        contrib::build_decoder,
+    ),
+    microsoft(
         "GroupQueryAttention",
         "Causal attention with a cache, in which heads of queries share heads of keys.",
         contrib::build_grouped,

@@ -3,7 +3,7 @@
 //! Positions that are known at compile time become slices where a slice can say them. Those of the run are checked by
 //! the kernels: one outside its axis is an error of the run, never a panic.
 
-mod cache;
+pub(crate) mod cache;
 mod chosen;
 mod found;
 pub mod gather;

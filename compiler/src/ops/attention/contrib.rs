@@ -1,8 +1,10 @@
 //! The attention operators of com.microsoft, which optimisers and exporters of language models emit:
 //! <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>.
 
+mod decoder;
 mod grouped;
 
+pub(super) use decoder::build as build_decoder;
 pub(super) use grouped::build as build_grouped;
 
 use super::attend::{self, Form, Heads, Mask, attend};

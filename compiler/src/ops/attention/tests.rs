@@ -86,6 +86,59 @@ fn grouped_queries() {
     );
 }
 
+/// A cache that is longer than all keys is a buffer: new keys go where `seqlens_k` says, which the rest of it outlives.
+#[test]
+fn a_buffer_with_room() {
+    same(
+        &[
+            ("q", 1.3, "2,1,64"),
+            ("k", 0.7, "2,1,32"),
+            ("v", 2.1, "2,1,32"),
+            ("pk", 0.4, "2,2,9,16"),
+            ("pv", 0.9, "2,2,9,16"),
+        ],
+        "int32[2] lengths = {4, 4}, int32 total = {5}, int64[1] zero = {0}, int64[1] four = {4}, int64[1] five = {5},
+         int64[1] nine = {9}, int64[1] two = {2}",
+        "ya, ka, va = com.microsoft.GroupQueryAttention <num_heads = 4, kv_num_heads = 2> (q, k, v, pk, pv, lengths, total)
+         y0 = Flatten <axis = 0> (ya) k0 = Flatten <axis = 0> (ka) a = Concat <axis = 1> (y0, k0)",
+        "fk = Slice(pk, zero, four, two) fv = Slice(pv, zero, four, two) rest = Slice(pk, five, nine, two)
+         yb, kb, vb = Attention <q_num_heads = 4, kv_num_heads = 2, is_causal = 1> (q, k, v, , fk, fv)
+         whole = Concat <axis = 2> (kb, rest)
+         y1 = Flatten <axis = 0> (yb) k1 = Flatten <axis = 0> (whole) b = Concat <axis = 1> (y1, k1)",
+    );
+}
+
+#[test]
+fn one_position_of_a_decoder() {
+    let data = &[
+        ("q", 1.3, "2,1,32"),
+        ("k", 0.7, "2,1,32"),
+        ("v", 2.1, "2,1,32"),
+        ("pk", 0.4, "2,2,9,16"),
+        ("pv", 0.9, "2,2,9,16"),
+        ("bias", 0.3, "96"),
+    ];
+    let constants = "int32[1] past = {4}, int32[2,5] mask = {1, 1, 0, 1, 1, 1, 1, 1, 1, 1}, bool[2,1,1,5] keep = {1, 1, 0, 1, 1, 1, 1, 1, 1, 1},
+        int64[1] zero = {0}, int64[1] four = {4}, int64[1] two = {2}, int64[3] parts = {32, 32, 32}";
+    let plain = "fk = Slice(pk, zero, four, two) fv = Slice(pv, zero, four, two) bq, bk, bv = Split <axis = 0> (bias, parts)
+        cq = Add(q, bq) ck = Add(k, bk) cv = Add(v, bv)
+        b = Attention <q_num_heads = 2, kv_num_heads = 2> (cq, ck, cv, keep, fk, fv)";
+    same(
+        data,
+        constants,
+        "a = com.microsoft.DecoderMaskedMultiHeadAttention <num_heads = 2, past_present_share_buffer = 1, mask_filter_value = -100000.0>
+            (q, k, v, mask, , pk, pv, past, , , bias)",
+        plain,
+    );
+    same(
+        data,
+        constants,
+        "gk = Slice(pk, zero, four, two) gv = Slice(pv, zero, four, two)
+         a = com.microsoft.DecoderMaskedMultiHeadAttention <num_heads = 2, mask_filter_value = -100000.0> (q, k, v, mask, , gk, gv, , , , bias)",
+        plain,
+    );
+}
+
 #[test]
 fn rotary_positions_count_from_an_offset() {
     same(

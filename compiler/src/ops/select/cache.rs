@@ -8,8 +8,7 @@ use crate::ops::NodeCx;
 use crate::ops::generate::Dims;
 use crate::types::{DType, Dim};
 
-/// The recipe: elements of the update are scattered to their index plus the position of their entry, axis 0; in a
-/// circular cache, what is beyond its end begins anew.
+/// The recipe.
 pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let (past, update) = (cx.input(0)?, cx.input(1)?);
     let (cache, space) = (cx.shape(past), cx.shape(update));
@@ -25,6 +24,23 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
             return Err(cx.attributes.bad("mode", &format!("is \"{other}\" and not linear or circular")));
         }
     };
+    let at = cx.optional(2);
+    Ok(vec![put(cx, [past, update], axis, at, circular)?])
+}
+
+/// A cache with an update in it: its elements along `axis` go to their index plus the position of their entry, one of `at`
+/// for each of axis 0; without `at` from the beginning on. What is beyond the end of a circular cache begins anew.
+///
+/// # Errors
+/// If shapes do not fit.
+pub(crate) fn put(
+    cx: &mut NodeCx<'_>,
+    [past, update]: [Value; 2],
+    axis: usize,
+    at: Option<Value>,
+    circular: bool,
+) -> Result<Value, Diagnostic> {
+    let (cache, space) = (cx.shape(past), cx.shape(update));
     let extent = if circular {
         let extent = cx.add(Dims { dims: vec![cache[axis].clone()], list: false }, &[])?;
         Some(cx.cast(extent, DType::I64)?)
@@ -32,7 +48,7 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         None
     };
     let mut inputs = Vec::with_capacity(2);
-    if let Some(at) = cx.optional(2) {
+    if let Some(at) = at {
         let at = cx.restate(at, &space[..1])?;
         let mut along = vec![Dim::ONE; space.len()];
         along[0] = space[0].clone();
@@ -47,5 +63,5 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         v.get(given).map_or(at, |&extent| e.binary(Binary::Mod, at, extent))
     })?;
     let op = ScatterElements { axis, reduction: Reduction::None };
-    Ok(vec![cx.add(op, &[past, positions, update])?])
+    cx.add(op, &[past, positions, update])
 }

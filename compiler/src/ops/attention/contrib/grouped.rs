@@ -1,7 +1,8 @@
 //! GroupQueryAttention: heads of queries share heads of keys, with a cache, rotary positions and a causal mask.
 //!
-//! The cache is `[b, heads, past, d]` and new keys follow it, as exporters with a growing cache have it. Sequences of one
-//! batch end where `seqlens_k` says; what lies behind is masked.
+//! The cache is `[b, heads, past, d]`. New keys follow it, unless the sizes say that it has room for them: if past and new
+//! keys are more than there are in all (`total_sequence_length`), the cache is a buffer of which a part is filled, and new
+//! keys go behind that part. Sequences of one batch end where `seqlens_k` says; what lies behind is masked.
 
 use super::super::attend::{self, Form, Heads, Mask, attend};
 use super::super::rotary::{self, Turn};
@@ -9,6 +10,7 @@ use super::{counted, scale_or_default};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::Value;
 use crate::ops::NodeCx;
+use crate::ops::select::cache::put;
 use crate::types::Dim;
 
 /// The recipe.
@@ -39,7 +41,7 @@ pub(in super::super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnos
         let (cos, sin) = (cx.input(7)?, cx.input(8)?);
         let positions = match cx.optional(9) {
             Some(positions) => positions,
-            None => counted(cx, first, batch.clone(), rows)?,
+            None => counted(cx, first, batch.clone(), rows.clone())?,
         };
         let (cos, sin) =
             (rotary::angles(cx, cos, Some(positions))?, rotary::angles(cx, sin, Some(positions))?);
@@ -48,9 +50,23 @@ pub(in super::super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnos
         q = rotary::turned(cx, q, cos, sin, turn)?;
         k = rotary::turned(cx, k, cos, sin, turn)?;
     }
+    let (cached_k, cached_v);
     if let (Some(keys), Some(values)) = (cx.optional(3), cx.optional(4)) {
-        k = cx.concat(&[keys, k], 2)?;
-        v = cx.concat(&[values, v], 2)?;
+        match filled(cx, keys, &rows) {
+            Some(total) => {
+                cached_k = put(cx, [keys, k], 2, Some(first), false)?;
+                cached_v = put(cx, [values, v], 2, Some(first), false)?;
+                k = cx.slice(cached_k, 2, 0_i64, total.clone())?;
+                v = cx.slice(cached_v, 2, 0_i64, total)?;
+            }
+            None => {
+                k = cx.concat(&[keys, k], 2)?;
+                v = cx.concat(&[values, v], 2)?;
+                (cached_k, cached_v) = (k, v);
+            }
+        }
+    } else {
+        (cached_k, cached_v) = (k, v);
     }
     let first = cx.reshape(first, vec![batch, Dim::ONE, Dim::ONE, Dim::ONE])?;
     let mut masks = Vec::new();
@@ -64,7 +80,17 @@ pub(in super::super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnos
     let scale = scale_or_default(cx, scale, q)?;
     let form = Form { scale, softcap, masks, masked: f64::from(f32::MIN), softmax: None };
     let done = attend(cx, Heads { q, k, v }, &form)?;
-    Ok(vec![attend::merge(cx, done.output)?, k, v, done.product])
+    Ok(vec![attend::merge(cx, done.output)?, cached_k, cached_v, done.product])
+}
+
+/// How many keys there are in all, if a cache has room for the new ones: more than fit behind it.
+fn filled(cx: &NodeCx<'_>, cache: Value, rows: &Dim) -> Option<Dim> {
+    let total = cx.dims_input(6, "total_sequence_length").ok()?.into_iter().next()?;
+    let capacity = cx.shape(cache).get(2)?.clone();
+    let symbols = &cx.graph.symbols;
+    let joined = &(&capacity + rows) - &total;
+    let fits = (&capacity - &total).range(symbols).is_some_and(|r| r.lo >= 0);
+    (fits && joined.range(symbols).is_some_and(|r| r.lo > 0)).then_some(total)
 }
 
 /// Queries, keys and values; without keys and values the queries hold them behind their own columns.
