@@ -7,10 +7,12 @@
 #[cfg(test)]
 mod tests;
 
+use super::map::Map;
 use super::select::gather;
 use super::shape::axis;
 use super::{NodeCx, OpDef, generate::Dims};
 use crate::diag::{Code, Diagnostic};
+use crate::expr::ExprKind;
 use crate::ir::{Composite, Value};
 use crate::types::{Dim, Scalar, Shape, Tensor};
 
@@ -193,7 +195,7 @@ fn split(cx: &mut NodeCx<'_>) -> Built {
     let axis = cx.axis_attribute("axis", 0, rank)?;
     let keep = cx.attributes.bool_or("keepdims", true)?;
     let Some(extent) = cx.shape(x)[axis].as_i64() else {
-        return Err(cx.unsupported("SplitToSequence along an axis whose extent is not fixed"));
+        return slices(cx, x, axis, keep);
     };
     // Every part is a value of its own.
     let most_parts = 1 << 16;
@@ -226,6 +228,37 @@ fn split(cx: &mut NodeCx<'_>) -> Built {
         start += n;
     }
     Ok(vec![cx.composite(Composite::List(list))])
+}
+
+/// The sequence of the slices of an axis, however many there are.
+fn slices(cx: &mut NodeCx<'_>, x: Value, axis: usize, keep: bool) -> Built {
+    let given = cx.optional(1);
+    if given.is_some_and(|lengths| !all_ones(cx, lengths, &cx.shape(x)[axis])) {
+        return Err(cx
+            .unsupported(
+                "SplitToSequence into parts of several elements, along an axis whose extent is not fixed",
+            )
+            .help("fix the extent of the axis, or split it into parts of one element"));
+    }
+    let rank = cx.rank(x);
+    let mut perm: Vec<usize> = (0..rank).filter(|&a| a != axis).collect();
+    perm.insert(0, axis);
+    let stacked = cx.transpose(x, &perm)?;
+    let stacked = if keep || given.is_some() { cx.unsqueeze(stacked, axis + 1)? } else { stacked };
+    Ok(vec![cx.composite(Composite::Stack(stacked))])
+}
+
+/// Whether lengths are the number 1, or `count` times 1.
+fn all_ones(cx: &NodeCx<'_>, lengths: Value, count: &Dim) -> bool {
+    if let Some(known) = cx.dims(lengths) {
+        return cx.rank(lengths) == 0 && known.iter().all(|n| n.is(1));
+    }
+    let made = cx.graph.producer(lengths).and_then(|node| node.is::<Map>());
+    let one = made.is_some_and(|map| match map.expr.node(map.expr.output()).kind {
+        ExprKind::Const(number) => number.as_i64() == 1,
+        _ => false,
+    });
+    one && cx.shape(lengths) == [count.clone()]
 }
 
 fn concat(cx: &mut NodeCx<'_>) -> Built {

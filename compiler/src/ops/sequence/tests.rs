@@ -3,6 +3,26 @@
 use crate::testing::{all_errors_of, graph_of, values};
 use expect_test::expect;
 
+/// The slices of an axis of any extent are the rows of a tensor.
+#[test]
+fn an_open_axis_splits_into_its_slices() {
+    let graph = graph_of(
+        "g (float[2,n,3] x, int64 i) => (float[] a, float[] b, float[] c, int64[] l) <int64 one = {1}> {
+            s = SplitToSequence <axis = 1, keepdims = 0> (x)
+            a = SequenceAt(s, i)
+            shape = Shape <start = 1, end = 2> (x)
+            ones = ConstantOfShape <value = int64[1] {1}> (shape)
+            t = SplitToSequence <axis = 1> (x, ones)
+            b = SequenceAt(t, i)
+            u = SplitToSequence <axis = 1> (x, one)
+            c = ConcatFromSequence <axis = 1> (u)
+            l = SequenceLength(s)
+        }",
+    );
+    let types: Vec<String> = graph.outputs.iter().map(|(_, v)| graph.ty(*v).to_string()).collect();
+    assert_eq!(types, ["f32[2,3]", "f32[2,1,3]", "f32[2,n,3]", "i64[]"]);
+}
+
 #[test]
 fn lists_are_known_at_compile_time() {
     let constants = "float[2] x = {1, 2}, float[2] y = {3, 4}, float[3] z = {5, 6, 7}, int64 last = {-1}, \
