@@ -9,7 +9,10 @@ ingrain::onnx_model! {
     mod cross = "tests/control/cross.onnx" { dims: { r: 1..=4, s: 1..=4 } };
 }
 
-fn grown(n: i64, limit: f32) -> Result<(Vec<f32>, [usize; 2], [f32; 2]), Error> {
+/// The values that grew, their shape, and the other result.
+type Grown = (Vec<f32>, [usize; 2], [f32; 2]);
+
+fn grown(n: i64, limit: f32) -> Result<Grown, Error> {
     let mut model = grow::Model::new();
     let x = [1.0, 2.0, 10.0, 20.0];
     let out = model.run(grow::Inputs { x: &x, n: &[n], limit: &[limit] })?;

@@ -385,6 +385,7 @@ fn dense_layer() -> Case {
         row_axes: 1,
         loads: vec![ingrain_compiler::lir::RowLoad {
             place: b.whole(bias_buffer),
+            first: Dim::ZERO,
             row_strides: vec![Dim::ZERO],
             column_stride: 1,
         }],
