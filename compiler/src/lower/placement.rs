@@ -12,16 +12,22 @@
 mod tests;
 
 use super::view::View;
-use crate::ir::{Def, Graph, NodeData, Value};
+use crate::ir::{Def, Graph, NodeData, NodeId, Value};
 use crate::lir::{Buffer, BufferId, Class, Program};
 use crate::ops::movement::{Concat, Reshape, Restate, Transpose};
-use crate::types::Dim;
+use crate::types::{Dim, Symbol};
+use std::collections::HashMap;
 
 /// For each value that is written into a part of a larger buffer: where. `results` of the graph have their places
 /// already.
 pub(super) fn place(graph: &Graph, program: &mut Program, results: &[(Value, View)]) -> Vec<Option<View>> {
-    let mut placement =
-        Placement { graph, placed: vec![None; graph.value_count()], uses: graph.use_counts() };
+    let defined = |(id, node): (NodeId, &NodeData)| node.op.defines().into_iter().map(move |s| (s, id));
+    let mut placement = Placement {
+        graph,
+        placed: vec![None; graph.value_count()],
+        uses: graph.use_counts(),
+        defined: graph.nodes().flat_map(defined).collect(),
+    };
     for (value, view) in results {
         placement.claim_result(*value, view);
     }
@@ -37,6 +43,8 @@ struct Placement<'g> {
     graph: &'g Graph,
     placed: Vec<Option<View>>,
     uses: Vec<usize>,
+    /// Which node finds the size that a symbol stands for.
+    defined: HashMap<Symbol, NodeId>,
 }
 
 impl<'g> Placement<'g> {
@@ -80,6 +88,9 @@ impl<'g> Placement<'g> {
         if self.placed[value.0 as usize].is_some() || output != 0 {
             return false;
         }
+        if !self.known_before(id, view) {
+            return false;
+        }
         let node = self.graph.node(id);
         let placed = if let Some(before) = undone(self.graph, node, view) {
             // A reshape that has to copy copies to the place.
@@ -92,6 +103,18 @@ impl<'g> Placement<'g> {
             self.placed[value.0 as usize] = Some(view.clone());
         }
         placed
+    }
+
+    /// Whether all sizes that say where a view is are known when a node runs; and those of its extents, unless the node
+    /// finds them itself.
+    fn known_before(&self, id: NodeId, view: &View) -> bool {
+        let (mut place, mut extents) = (Vec::new(), Vec::new());
+        view.offset.symbols(&mut place);
+        view.strides.iter().for_each(|stride| stride.symbols(&mut place));
+        view.shape.iter().for_each(|extent| extent.symbols(&mut extents));
+        let found = |symbol: &Symbol| self.defined.get(symbol).map(|id| id.0);
+        place.iter().all(|s| found(s).is_none_or(|at| at < id.0))
+            && extents.iter().all(|s| found(s).is_none_or(|at| at <= id.0))
     }
 }
 

@@ -97,3 +97,28 @@ fn outputs_keep_their_own_buffer() {
         "#]],
     );
 }
+
+#[test]
+fn not_into_a_buffer_whose_extents_are_found_later() {
+    check(
+        "g (float[2,3] x, float[2,5] y, int64[1] e) => (float[] r) <int64[1] zero = {0}, int64[1] one = {1}> {
+            a = Relu(x)
+            part = Slice(y, zero, e, one)
+            b = Relu(part)
+            r = Concat <axis = 1> (a, b)
+        }",
+        expect![[r#"
+            buffer b0 "x": f32 x 6 input 0
+            buffer b1 "y": f32 x 10 input 1
+            buffer b2 "e": i64 x 1 input 2
+            buffer b3 "r": f32 x 2*part_1+6 arena
+            buffer b4 "a": f32 x 6 arena
+            buffer b5 "": i64 x 1 arena
+            b4+0[3, 1] = map [2, 3] row 0 [max(in0, 0.0)](b0+0[3, 1])  // Map: f32[2,3] -> f32[2,3]
+            b5+0[] = map [] row 0 [let t5 = max(min(in0, 5), -6); min(max(select(less(t5, 0), add(t5, 5), t5), 0), 5)](b2+0[])  // Map: i64[] -> i64[]
+            part_1 = b5+0  // Bind: i64[] -> i64[]
+            b3+3[part_1+3, 1] = map [2, part_1] row 0 [max(in0, 0.0)](b1+0[5, 1])  // Map: f32[2,part_1] -> f32[2,part_1]
+            b3+0[part_1+3, 1] = copy [2, 3] b4+0[3, 1]  // Concat: f32[2,3], f32[2,part_1] -> f32[2,part_1+3]
+        "#]],
+    );
+}
