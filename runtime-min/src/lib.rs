@@ -38,7 +38,7 @@ pub use error::{Error, check_capacity, check_dim, check_size, check_value};
 pub use file::{FileBlob, WeightsError};
 pub use slot::Slot;
 pub use slots::Slots;
-pub use tensor::TensorRef;
+pub use tensor::{TensorRef, tail};
 
 pub use ingrain_kernels as kernels;
 pub use ingrain_kernels::{bf16, f16};

@@ -44,3 +44,9 @@ impl<'a, T, const RANK: usize> TensorRef<'a, T, RANK> {
         }
     }
 }
+
+/// The elements from `start` on; none where there are not so many, as in a tensor that turns out to be empty.
+#[inline]
+pub fn tail<T>(data: &[T], start: usize) -> &[T] {
+    data.get(start..).unwrap_or_default()
+}

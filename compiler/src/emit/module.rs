@@ -400,11 +400,15 @@ impl Writer<'_> {
             (None, Some(weight)) => weight,
             (None, None) => return Code::tight(quote!(&[])),
         };
-        if place.offset.is(0) && place.len == self.cx.program.buffer(place.buffer).len {
+        let all = &self.cx.program.buffer(place.buffer).len;
+        if place.offset.is(0) && place.len == *all {
             return Code::tight(whole);
         }
         let (offset, len) = (self.cx.dims.size(&place.offset).tokens, self.cx.dims.size(&place.len).tokens);
-        Code { tokens: quote!(&#whole[#offset..][..#len]), binding: Binding::Prefix }
+        // An empty tensor has no element at the offset.
+        let reaches = self.cx.dims.least(&(all - &place.offset)) >= 0;
+        let tail = if reaches { quote!(#whole[#offset..]) } else { quote!(::ingrain::tail(#whole, #offset)) };
+        Code { tokens: quote!(&#tail[..#len]), binding: Binding::Prefix }
     }
 
     /// Statements that check the inputs and give symbols their values; and these symbols.

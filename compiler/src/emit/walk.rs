@@ -219,11 +219,17 @@ impl Walk<'_> {
             None => quote!(let #name = #borrow #param[..];),
             Some(offset) => {
                 // A range binds looser than any operator.
-                let offset = &offset.tokens;
+                let (mut offset, mut before) = (offset.tokens, TokenStream::new());
+                let inner = self.last().map(|last| &self.nest.extents[last]);
+                if inner.is_some_and(|inner| self.dims.least(inner) <= 0) {
+                    // Where the innermost axis turns out to be empty, there may be nothing to begin in.
+                    before = quote!(let start = usize::min(#offset, #param.len()););
+                    offset = quote!(start);
+                }
                 if self.is_slice(local) {
-                    quote!(let #name = #borrow #param[#offset..][..#n];)
+                    quote!(#before let #name = #borrow #param[#offset..][..#n];)
                 } else {
-                    quote!(let #name = #borrow #param[#offset..];)
+                    quote!(#before let #name = #borrow #param[#offset..];)
                 }
             }
         }
