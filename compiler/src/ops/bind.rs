@@ -79,17 +79,8 @@ impl NodeCx<'_> {
             let Def::Node(id, 0) = self.graph.value(list).def else { break };
             let node = self.graph.node(id);
             if node.epilogue.is_none() && node.is::<Concat>().is_some() && self.rank(list) == 1 {
-                let mut parts = node.inputs.iter();
-                let part = parts.find_map(|&part| {
-                    let n = self.graph.ty(part).elements().as_usize()?;
-                    let here = i < n;
-                    if !here {
-                        i -= n;
-                    }
-                    here.then_some(part)
-                });
-                let Some(part) = part else { break };
-                list = part;
+                let Some((part, place)) = part_with(self.graph, &node.inputs, i) else { break };
+                (list, i) = (part, place);
             } else if node.epilogue.is_none() && node.is::<Reshape>().is_some() {
                 list = node.inputs[0];
             } else {
@@ -162,6 +153,18 @@ impl NodeCx<'_> {
         let joined = self.cast(joined, dtype)?;
         self.reshape(joined, shape)
     }
+}
+
+/// Which of joined lists has element `i`, and where; nothing if that depends on the size of one.
+fn part_with(graph: &Graph, parts: &[Value], mut i: usize) -> Option<(Value, usize)> {
+    for &part in parts {
+        let n = graph.ty(part).elements().as_usize()?;
+        if i < n {
+            return Some((part, i));
+        }
+        i -= n;
+    }
+    None
 }
 
 /// At most this many integers are bound at once: a shape and no data.
