@@ -43,7 +43,10 @@ fn gathered(graph: &Graph, node: &NodeData) -> Option<(Value, Lines)> {
         return None;
     }
     let producer = graph.producer(positions).filter(|n| n.inputs.is_empty() && n.epilogue.is_none())?;
-    Lines::of(producer.is::<Map>()?).map(|lines| (table, lines))
+    let lines = Lines::of(producer.is::<Map>()?)?;
+    // A matrix without elements has no distances either.
+    let exist = |extent: &Dim| extent.range(&graph.symbols).is_some_and(|range| range.lo > 0);
+    (exist(&lines.rows) && exist(&lines.columns)).then_some((table, lines))
 }
 
 /// An expression over `[…, rows, columns]` of `column - row + shift`.

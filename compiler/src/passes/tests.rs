@@ -256,6 +256,28 @@ fn biases_of_distances_are_lines() {
     }
 }
 
+/// A matrix that may be empty has no distance to read a table at.
+#[test]
+fn biases_of_no_positions_stay_matrices() {
+    let passed = |count: &str| {
+        let model = format!(
+            "g (float[n] x, float[m] durations) => (float[] y)
+                <float[4,2] table = {{1, 2, 3, 4, 5, 6, 7, 8}}, int64 zero = {{0}}, int64 one = {{1}},
+                 int64[1] axis = {{0}}, int64[1] a1 = {{1}}, int64 most = {{3}}> {{
+                {count}
+                row = Unsqueeze(p, a1) column = Unsqueeze(p, axis)
+                d = Sub(column, row) b = Abs(d) at = Min(b, most) y = Gather(table, at) }}"
+        );
+        super::run(crate::testing::graph_of(&model), &[], &mut Vec::new()).unwrap().to_string()
+    };
+    let some = passed("shape = Shape(x) size = Gather(shape, zero) p = Range(zero, size, one)");
+    assert!(some.contains("Diagonals"), "{some}");
+    let perhaps_none = passed(
+        "i = Cast <to = 7> (durations) found = ReduceSum <keepdims = 0> (i) p = Range(zero, found, one)",
+    );
+    assert!(perhaps_none.contains("Gather") && !perhaps_none.contains("Diagonals"), "{perhaps_none}");
+}
+
 #[test]
 fn passes_keep_the_meaning() {
     check_meaning(
