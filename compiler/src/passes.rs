@@ -158,3 +158,15 @@ pub fn run(
     }
     Ok(graph)
 }
+
+/// Repeats what each `round` makes possible for the next, until one says that it changed nothing.
+fn until_settled(
+    graph: &Graph,
+    round: fn(&Graph) -> Result<(Graph, bool), Diagnostic>,
+) -> Result<Graph, Diagnostic> {
+    let (mut graph, mut changed) = round(graph)?;
+    while changed {
+        (graph, changed) = round(&graph)?;
+    }
+    Ok(graph)
+}

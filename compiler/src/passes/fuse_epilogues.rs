@@ -18,14 +18,7 @@ use crate::types::{Dim, Origin};
 /// # Errors
 /// Never for a graph that holds together.
 pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
-    let mut graph = graph.clone();
-    loop {
-        let (next, changed) = round(&graph)?;
-        if !changed {
-            return Ok(next);
-        }
-        graph = next;
-    }
+    super::until_settled(graph, round)
 }
 
 fn round(graph: &Graph) -> Result<(Graph, bool), Diagnostic> {

@@ -20,24 +20,9 @@ pub(super) fn lower(transposed: bool, packing: Packing, cx: &mut LowerCx<'_>) {
     let Some(weights) = packed_weights(cx, 1, packing) else {
         return super::lower_batched(transposed, cx);
     };
-    let (a, lda) = rows_of(cx, 0, &k);
     let scratch = scratch_of(matmul::half_scratch, cx, [&m, &k, &n]);
-    let scratch = cx.scratch(DType::F32, scratch);
-    let (c, ldc) = result_rows(cx, &n);
     let kernel = if dtype == DType::F16 { "matmul::matmul_f16" } else { "matmul::matmul_bf16" };
-    let macs = &(&m * &k) * &n;
-    let args = vec![
-        Arg::Size(m),
-        Arg::Size(k),
-        Arg::Size(n),
-        Arg::Read("a", a),
-        Arg::Size(lda),
-        Arg::Read("weights", weights),
-        Arg::Write("scratch", scratch),
-        Arg::Write("c", c),
-        Arg::Size(ldc),
-    ];
-    cx.call(kernel, args, macs);
+    call(kernel, weights, scratch, [m, k, n], None, cx);
 }
 
 /// Weights that are input `i` of a node, where they are a constant in half precision that a cast widens.
@@ -61,14 +46,26 @@ pub(super) fn widened_weights(cx: &mut LowerCx<'_>, i: usize, packing: &Packing)
 /// Adds the step of a product in `f32` with such weights. `extents` are rows, depth and columns.
 pub(super) fn lower_widened(weights: Place, dtype: DType, extents: [Dim; 3], cx: &mut LowerCx<'_>) {
     let [m, k, n] = extents;
-    let (a, lda) = rows_of(cx, 0, &k);
     let scratch = scratch_of(matmul::half_weights_scratch, cx, [&m, &k, &n]);
-    let scratch = cx.scratch(DType::F32, scratch);
     let epilogue = epilogue::argument(cx);
-    let (c, ldc) = result_rows(cx, &n);
     let kernel = if dtype == DType::F16 { "matmul::matmul_f32_f16" } else { "matmul::matmul_f32_bf16" };
+    call(kernel, weights, scratch, [m, k, n], Some(epilogue), cx);
+}
+
+/// Adds the step that calls `kernel`, which has `scratch` numbers to widen weights in.
+fn call(
+    kernel: &'static str,
+    weights: Place,
+    scratch: Dim,
+    [m, k, n]: [Dim; 3],
+    epilogue: Option<Arg>,
+    cx: &mut LowerCx<'_>,
+) {
     let macs = &(&m * &k) * &n;
-    let args = vec![
+    let (a, lda) = rows_of(cx, 0, &k);
+    let scratch = cx.scratch(DType::F32, scratch);
+    let (c, ldc) = result_rows(cx, &n);
+    let mut args = vec![
         Arg::Size(m),
         Arg::Size(k),
         Arg::Size(n),
@@ -78,7 +75,7 @@ pub(super) fn lower_widened(weights: Place, dtype: DType, extents: [Dim; 3], cx:
         Arg::Write("scratch", scratch),
         Arg::Write("c", c),
         Arg::Size(ldc),
-        epilogue,
     ];
+    args.extend(epilogue);
     cx.call(kernel, args, macs);
 }
