@@ -1,8 +1,10 @@
 //! What comes out: modules of Rust source, one blob of weights, and a report on each model.
 
+mod format;
 mod render;
 
 pub use crate::plan::Blob;
+pub use format::source_text;
 pub use render::Face;
 
 use crate::options::WeightsIn;

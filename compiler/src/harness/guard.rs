@@ -1,6 +1,6 @@
 //! Compiling one model file in a thread of its own, so that a panic or a hang costs only that model.
 
-use crate::artifact::Blob;
+use crate::artifact::{Blob, source_text};
 use crate::diag::{Code, Diagnostics};
 use crate::options::Options;
 use crate::report::Report;
@@ -161,27 +161,16 @@ fn compile_here(path: &Path, options: &Options) -> Result<Compiled, Refusal> {
     let Some(module) = artifact.modules.into_iter().next() else {
         return Err(Refusal::Panicked("no module came out".to_owned()));
     };
+    let source = source_text(module.items)
+        .map_err(|error| Refusal::Panicked(format!("the generated code is malformed: {error}")))?;
     Ok(Compiled {
-        source: source_text(module.items),
+        source,
         doc: module.doc,
         blob: artifact.blob,
         report: module.report,
         external: files.external(),
         time,
     })
-}
-
-/// Items as formatted source. Very large ones stay on few lines: formatting them takes longer than compiling them.
-pub fn source_text(items: proc_macro2::TokenStream) -> String {
-    const LARGE: usize = 2 << 20;
-    let plain = items.to_string();
-    if plain.len() > LARGE {
-        return plain;
-    }
-    match syn::parse2::<syn::File>(items) {
-        Ok(file) => prettyplease::unparse(&file),
-        Err(_) => plain,
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The files that `ingrain compile` writes: a module for each model, the blob, and, where several models share the blob,
 //! a module that takes it in once.
 
-use crate::artifact::{Artifact, BlobSource, Module};
-use crate::harness::guard;
+use crate::artifact::{Artifact, BlobSource, Module, source_text};
 use crate::options::WeightsIn;
 use crate::report::Report;
 use proc_macro2::TokenStream;
@@ -32,7 +31,7 @@ pub(super) fn write(artifact: Artifact, output: &Path) -> io::Result<(Modules, O
     });
     let shared = artifact.modules.len() > 1 && !artifact.blob.is_empty();
     let weights = if shared {
-        let text = guard::source_text(quote!(pub(super) #blob));
+        let text = text(quote!(pub(super) #blob))?;
         let doc = "//! The weights of the models that were compiled together.\n\n";
         fs::write(output.join(format!("{WEIGHTS}.rs")), generated() + doc + &text)?;
         quote!(
@@ -44,7 +43,7 @@ pub(super) fn write(artifact: Artifact, output: &Path) -> io::Result<(Modules, O
     let mut written = Vec::new();
     for module in artifact.modules {
         let path = output.join(format!("{}.rs", module.name));
-        fs::write(&path, source(&module, &weights))?;
+        fs::write(&path, source(&module, &weights)?)?;
         written.push((path, module.report));
     }
     Ok((written, written_blob))
@@ -55,17 +54,19 @@ fn generated() -> String {
 }
 
 /// The text of a model's file. `weights` brings `WEIGHTS` into its scope.
-fn source(module: &Module, weights: &TokenStream) -> String {
-    let doc: String = module.doc.lines().map(|line| format!("//! {line}\n")).collect();
-    let exports = guard::source_text(quote!(
-        pub use self::compiled::*;
-    ));
-    let weights = guard::source_text(weights.clone());
-    let items = guard::source_text(module.items.clone());
-    format!(
-        "{}{doc}{exports}\n{weights}\n\
+fn source(module: &Module, weights: &TokenStream) -> io::Result<String> {
+    let doc = module.doc.lines().map(|line| format!("//! {line}").trim_end().to_owned() + "\n");
+    let items = text(module.items.clone())?;
+    Ok(format!(
+        "{}{}\npub use self::compiled::*;\n\n{}\n\
          #[allow(dead_code, unreachable_pub, clippy::all, clippy::pedantic, reason = \"generated code\")]\n\
          mod compiled {{\n{items}}}\n",
-        generated()
-    )
+        generated(),
+        doc.collect::<String>(),
+        text(weights.clone())?,
+    ))
+}
+
+fn text(items: TokenStream) -> io::Result<String> {
+    source_text(items).map_err(|error| io::Error::other(format!("the generated code is malformed: {error}")))
 }
