@@ -7,5 +7,6 @@ mod functions;
 pub mod graph;
 pub mod proto;
 pub mod raw;
+pub(crate) mod symbols;
 pub mod tensor;
 pub mod text;

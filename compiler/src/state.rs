@@ -13,6 +13,7 @@ mod pattern;
 mod tests;
 
 use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::import::symbols::option_key;
 use crate::ir::Graph;
 use crate::options::Options;
 use crate::types::{Dim, Symbol, TensorType};
@@ -153,7 +154,7 @@ fn growth(
     if range.lo > 0 {
         let (name, hi) = (symbol.name(), range.hi);
         let why = format!("state begins empty, but \"{name}\" is at least {}", range.lo);
-        return Err((why, format!("bound it from 0: `dims: {{ {name}: 0..={hi} }}`")));
+        return Err((why, format!("bound it from 0: `dims: {{ {}: 0..={hi} }}`", option_key(name))));
     }
     Ok(Growth { axis, symbol, next })
 }
@@ -207,5 +208,5 @@ fn unknown_size(graph: &Graph, states: &[State]) -> Option<Diagnostic> {
     let symbol = needed.difference(&known).next()?;
     let name = symbol.name();
     let message = format!("only state has the dimension \"{name}\", so that nothing tells its size");
-    Some(refuse(message).help(format!("fix it: `dims: {{ {name}: 1 }}`")))
+    Some(refuse(message).help(format!("fix it: `dims: {{ {}: 1 }}`", option_key(name))))
 }

@@ -5,6 +5,7 @@
 
 use super::graph::build_inner;
 use super::raw::{RawDim, RawGraph, RawType};
+use super::symbols::option_key;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::{Composite, Graph, Value};
 use crate::ops::NodeCx;
@@ -182,6 +183,6 @@ pub const LARGEST_SIZE: i64 = (1 << 31) - 2;
 /// The error for a size that depends on data and has no bound.
 pub fn unbounded(name: &str) -> Diagnostic {
     Diagnostic::new(Code::UnboundDim, format!("nothing bounds the size \"{name}\", which depends on data"))
-        .help(format!("bound it, `dims: {{ {name}: 0..=64 }}` (--dim {name}=0..=64)"))
+        .help(format!("bound it, `dims: {{ {}: 0..=64 }}` (--dim {name}=0..=64)", option_key(name)))
         .unbound(name)
 }

@@ -6,6 +6,7 @@
 use super::attributes::AttributeReader;
 use super::body::Scope;
 use super::raw::{RawDim, RawGraph, RawNode, RawType, RawValue};
+use super::symbols;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::ir::graph::check_size;
 use crate::ir::{Graph, Value};
@@ -22,6 +23,7 @@ pub fn build(raw: &RawGraph, options: &Options, diagnostics: &mut Diagnostics) -
     let (graph, values) = (Graph::default(), BTreeMap::new());
     let mut builder = Builder { graph, values, options, diagnostics, inner: &inner };
     builder.bind_symbols(raw);
+    symbols::require_sizes(raw, options, builder.diagnostics);
     for input in &raw.inputs {
         builder.input(input);
     }
@@ -80,7 +82,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     /// Gives every symbol of the inputs its bounds.
     fn bind_symbols(&mut self, raw: &RawGraph) {
-        let known = input_symbols(raw);
+        let known = symbols::of_inputs(raw);
         for (name, binding) in &self.options.dims {
             let (lo, hi) = match *binding {
                 DimBinding::Fixed(v) => (v, v),
@@ -89,7 +91,7 @@ impl Builder<'_> {
             if lo < 0 || hi < lo {
                 let message = format!("the bounds {lo}..={hi} of dimension \"{name}\" hold no size");
                 self.diagnostics.report(Diagnostic::new(Code::BadOption, message).about("dims", name));
-            } else if lo != hi && known.contains(name) {
+            } else if lo != hi && known.contains_key(name) {
                 self.graph.symbols.insert(Symbol::new(name), Range { lo, hi });
             }
         }
@@ -98,8 +100,8 @@ impl Builder<'_> {
     /// Refuses options that name no symbol: no dimension of an input, none that the file declares, and none that depends
     /// on data.
     fn check_options(&mut self, raw: &RawGraph) {
-        let mut known = input_symbols(raw);
-        let declared = declared_symbols(raw);
+        let mut known: BTreeSet<String> = symbols::of_inputs(raw).into_keys().collect();
+        let declared = symbols::declared(raw);
         // Past a node that failed not all sizes are found; such a size is called after a value and an axis.
         let numbered = |name: &str| name.rsplit_once('_').is_some_and(|(_, n)| n.parse::<usize>().is_ok());
         let unsure = !self.diagnostics.is_empty();
@@ -134,10 +136,11 @@ impl Builder<'_> {
             return;
         }
         match self.input_type(input) {
-            Ok(ty) => {
+            Ok(Some(ty)) => {
                 let value = self.graph.add_input(&input.name, ty);
                 self.values.insert(input.name.clone(), value);
             }
+            Ok(None) => {}
             Err(diagnostic) => {
                 self.diagnostics.report(diagnostic);
             }
@@ -168,7 +171,8 @@ impl Builder<'_> {
         self.values.insert(input.name.clone(), value);
     }
 
-    fn input_type(&mut self, input: &RawValue) -> Result<TensorType, Diagnostic> {
+    /// `None` if a dimension has no size, which is reported once for all inputs.
+    fn input_type(&mut self, input: &RawValue) -> Result<Option<TensorType>, Diagnostic> {
         let fault = |code, what: String| {
             Diagnostic::new(code, format!("the model's input \"{}\" {what}", input.name))
         };
@@ -189,28 +193,26 @@ impl Builder<'_> {
         })?;
         let mut shape = Vec::with_capacity(dims.len());
         for (axis, dim) in dims.iter().enumerate() {
-            shape.push(match (dim, symbol_name(dim, &input.name, axis)) {
+            shape.push(match (dim, symbols::name(dim, &input.name, axis)) {
                 (RawDim::Known(v), None) if *v >= 0 => Dim::from(*v),
-                (_, Some(name)) => self.symbol(&name, &input.name, axis)?,
+                (_, Some(name)) => match self.symbol(&name) {
+                    Some(dim) => dim,
+                    None => return Ok(None),
+                },
                 _ => return Err(fault(Code::BadModel, format!("has a negative extent at axis {axis}"))),
             });
         }
         let ty = TensorType::new(dtype, shape);
         check_size(&ty, &self.graph.symbols)?;
-        Ok(ty)
+        Ok(Some(ty))
     }
 
-    fn symbol(&mut self, name: &str, input: &str, axis: usize) -> Result<Dim, Diagnostic> {
-        match self.options.dims.get(name) {
-            Some(DimBinding::Fixed(v)) => Ok(Dim::from(*v)),
-            Some(DimBinding::Range(lo, hi)) if lo == hi => Ok(Dim::from(*lo)),
-            Some(DimBinding::Range(..)) => Ok(Dim::symbol(Symbol::new(name))),
-            None => Err(Diagnostic::new(
-                Code::UnboundDim,
-                format!("dimension \"{name}\" (input \"{input}\", axis {axis}) has no size"),
-            )
-            .help(format!("give it one, `dims: {{ {name}: 1 }}`, or bounds, `dims: {{ {name}: 1..=512 }}` (--dim {name}=1)"))),
-        }
+    fn symbol(&self, name: &str) -> Option<Dim> {
+        Some(match *self.options.dims.get(name)? {
+            DimBinding::Fixed(size) => Dim::from(size),
+            DimBinding::Range(lo, hi) if lo == hi => Dim::from(lo),
+            DimBinding::Range(..) => Dim::symbol(Symbol::new(name)),
+        })
     }
 
     /// Makes inputs of the initializers that may be replaced at run time.
@@ -387,37 +389,8 @@ fn captures(node: &RawNode) -> impl Iterator<Item = &str> {
     node.attributes.values().flat_map(|a| a.graphs()).flat_map(|g| g.captures.keys()).map(String::as_str)
 }
 
-/// The names of the symbolic dimensions of inputs.
-fn input_symbols(raw: &RawGraph) -> BTreeSet<String> {
-    let mut known = BTreeSet::new();
-    for input in &raw.inputs {
-        let Some(RawType::Tensor { dims: Some(dims), .. }) = &input.ty else { continue };
-        known.extend(dims.iter().enumerate().filter_map(|(axis, dim)| symbol_name(dim, &input.name, axis)));
-    }
-    known
-}
-
-/// The names of dimensions that the file gives to values that are not inputs.
-fn declared_symbols(raw: &RawGraph) -> BTreeSet<&str> {
-    let types = raw.value_info.values().chain(raw.outputs.iter().filter_map(|o| o.ty.as_ref()));
-    let mut names: BTreeSet<&str> = types.flat_map(RawType::params).collect();
-    for inner in raw.nodes.iter().flat_map(|n| n.attributes.values()).flat_map(|a| a.graphs()) {
-        names.extend(declared_symbols(inner));
-    }
-    names
-}
-
-/// The symbol that an extent is, unless it is a number.
-fn symbol_name(dim: &RawDim, input: &str, axis: usize) -> Option<String> {
-    match dim {
-        RawDim::Param(name) => Some(name.clone()),
-        RawDim::Unknown | RawDim::Known(-1) => Some(format!("{input}_{axis}")),
-        RawDim::Known(_) => None,
-    }
-}
-
-fn list(names: &BTreeSet<String>) -> String {
-    names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")
+fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn unknown_operator(node: &RawNode) -> Diagnostic {
