@@ -7,7 +7,8 @@
 //!                                                                  %4 = Diagonals(%3), transposed
 //! ```
 //! Relative position biases are such: instead of a matrix for each head there is a line. Where the table is constant and
-//! the sizes are bounded, the line of all distances is a constant, of which a run reads its part.
+//! the sizes are bounded, the line of all distances is a constant, of which a run reads its part. A matrix of one row, as
+//! a decoder has for one token, is a line already and gains by that only.
 
 use super::fold_constants::growth;
 use crate::diag::Diagnostic;
@@ -16,7 +17,7 @@ use crate::ir::{Graph, NodeData, Op, Rebuild, Value};
 use crate::ops::map::Map;
 use crate::ops::movement::{Diagonals, Reshape, Slice, SliceAxis, Transpose};
 use crate::ops::select::Gather;
-use crate::types::{DType, Dim};
+use crate::types::{DType, Dim, Tensor};
 use std::rc::Rc;
 
 /// Runs the pass.
@@ -27,9 +28,15 @@ pub(super) fn run(graph: &Graph) -> Result<Graph, Diagnostic> {
     let mut rebuild = Rebuild::new(graph);
     let mut budget = growth(graph);
     for (_, node) in graph.nodes() {
-        match gathered(graph, node) {
-            Some((table, lines)) => build(graph, &mut rebuild, node, table, &lines, &mut budget)?,
-            None => rebuild.copy(node)?,
+        let found = gathered(graph, node).map(|(table, lines)| {
+            let known = lines.all(graph, table, &mut budget);
+            (table, lines, known)
+        });
+        match found {
+            Some((table, lines, known)) if known.is_some() || !lines.rows.is(1) => {
+                build(graph, &mut rebuild, node, table, &lines, known)?;
+            }
+            _ => rebuild.copy(node)?,
         }
     }
     rebuild.finish()
@@ -63,20 +70,24 @@ impl Lines {
         let rank = map.space.len();
         let (row, column) = (rank.checked_sub(2)?, rank - 1);
         let [rows, columns] = &map.space[row..] else { return None };
-        let matrix = !rows.is(1) && !columns.is(1) && map.space[..row].iter().all(|d| d.is(1));
+        let matrix = !columns.is(1) && map.space[..row].iter().all(|d| d.is(1));
         if !matrix || map.reduced || map.expr.has_reductions() {
             return None;
         }
+        let sums = map.expr.affines();
+        let direction = Direction { row: (!rows.is(1)).then_some(row), column };
+        // Where sums end: what reads them is none itself.
+        let mut ends = map.expr.nodes().filter(|(id, _)| sums[id.0 as usize].is_none());
+        let shift = ends.find_map(|(_, node)| {
+            node.kind.operands().find_map(|o| direction.shift(sums[o.0 as usize].as_ref()?))
+        })?;
         let mut builder = ExprBuilder::new();
         let mut new: Vec<Option<ExprId>> = Vec::with_capacity(map.expr.len());
-        let mut shift: Option<Dim> = None;
-        for ((_, node), sum) in map.expr.nodes().zip(map.expr.affines()) {
+        for ((_, node), sum) in map.expr.nodes().zip(&sums) {
             let id = match sum {
-                Some(sum) if sum.steps.is_empty() => Some(builder.size(sum.start, node.dtype)),
+                Some(sum) if sum.steps.is_empty() => Some(builder.size(sum.start.clone(), node.dtype)),
                 // What is no sum of distances itself may be a part of one.
-                Some(sum) => {
-                    distance(&sum, row, column, &mut shift).map(|sum| builder.affine(&sum, node.dtype))
-                }
+                Some(sum) => direction.sum(sum, &shift).map(|sum| builder.affine(&sum, node.dtype)),
                 None => {
                     let ready = node.kind.operands().all(|o| new[o.0 as usize].is_some());
                     let at = |o: ExprId| new[o.0 as usize].unwrap_or(ExprId(0));
@@ -87,8 +98,32 @@ impl Lines {
         }
         let expr = builder.finish(new[map.expr.output().0 as usize]?);
         let same = expr.sizes().next().is_none();
-        let shift = shift.filter(|_| same)?;
-        Some(Lines { rows: rows.clone(), columns: columns.clone(), shift, expr })
+        same.then(|| Lines { rows: rows.clone(), columns: columns.clone(), shift, expr })
+    }
+
+    /// The first distance, and how many there are.
+    fn distances(&self) -> (Dim, Dim) {
+        let count = &(&self.rows + &self.columns) - &Dim::ONE;
+        (&self.shift - &(&self.rows - &Dim::ONE), count)
+    }
+
+    /// What a table holds for every distance that there can be, `[heads, distances]`, and the first of these distances;
+    /// nothing if it would make the model grow too much.
+    fn all(&self, graph: &Graph, table: Value, budget: &mut usize) -> Option<(Tensor, i64)> {
+        let (least, count) = self.distances();
+        let end = &least + &count;
+        let (first, last) = (least.range(&graph.symbols)?.lo, end.range(&graph.symbols)?.hi);
+        let count = usize::try_from(last.checked_sub(first)?).ok()?;
+        let table = graph.constant(table)?;
+        let bytes = count.checked_mul(*table.shape().get(1)?)?.checked_mul(table.dtype().size())?;
+        if bytes > *budget {
+            return None;
+        }
+        let positions = self.along(&Dim::from(first), Dim::from(count)).eval(&[])?.pop()?;
+        let turned = Transpose { perm: vec![1, 0] }.eval(std::slice::from_ref(table))?.pop()?;
+        let line = Gather { axis: 1 }.eval(&[turned, positions])?.pop()?;
+        *budget -= bytes;
+        Some((line, first))
     }
 
     /// The expression along a line of which element 0 is distance `first`.
@@ -108,18 +143,33 @@ impl Lines {
     }
 }
 
-/// A sum of positions as a multiple of `column - row + shift` and a number; index 0 stands for the former. The first such
-/// sum decides the shift.
-fn distance(sum: &Affine, row: usize, column: usize, shift: &mut Option<Dim>) -> Option<Affine> {
-    let step = sum.step(column).as_i64().filter(|s| sum.step(row).is(-s) && sum.steps.len() == 2)?;
-    let step_dim = Dim::from(step);
-    let shift = match shift {
-        Some(shift) => shift.clone(),
-        None => shift.insert(sum.start.exact_div(&step_dim)?).clone(),
-    };
-    let start = &sum.start - &(&shift * &step_dim);
-    start.as_i64()?;
-    Some(Affine { start, steps: [(0, step_dim)].into() })
+/// The axes between whose positions there is a distance. An only row is no axis.
+struct Direction {
+    row: Option<usize>,
+    column: usize,
+}
+
+impl Direction {
+    /// The number that one column adds to a sum, and one row takes away.
+    fn step(&self, sum: &Affine) -> Option<i64> {
+        let step = sum.step(self.column).as_i64().filter(|&step| step != 0)?;
+        let axes = 1 + usize::from(self.row.is_some());
+        let falls = self.row.is_none_or(|row| sum.step(row).is(-step));
+        (falls && sum.steps.len() == axes).then_some(step)
+    }
+
+    /// The `shift` of a sum that is a multiple of `column - row + shift`.
+    fn shift(&self, sum: &Affine) -> Option<Dim> {
+        sum.start.exact_div(&Dim::from(self.step(sum)?))
+    }
+
+    /// A sum as a multiple of `column - row + shift` and a number; index 0 stands for the former.
+    fn sum(&self, sum: &Affine, shift: &Dim) -> Option<Affine> {
+        let step = Dim::from(self.step(sum)?);
+        let start = &sum.start - &(shift * &step);
+        start.as_i64()?;
+        Some(Affine { start, steps: [(0, step)].into() })
+    }
 }
 
 fn build(
@@ -128,12 +178,10 @@ fn build(
     node: &NodeData,
     table: Value,
     lines: &Lines,
-    budget: &mut usize,
+    known: Option<(Tensor, i64)>,
 ) -> Result<(), Diagnostic> {
-    let Lines { rows, columns, shift, .. } = lines;
-    let count = &(rows + columns) - &Dim::ONE;
-    let least = shift - &(rows - &Dim::ONE);
-    let known = all_distances(graph, table, lines, &least, &(&least + &count), budget);
+    let Lines { rows, columns, .. } = lines;
+    let (least, count) = lines.distances();
     let add = |op: Rc<dyn Op>, inputs: Vec<Value>, rebuild: &mut Rebuild<'_>| {
         rebuild.add(op, inputs, None, &node.origins).map(|outputs| outputs[0])
     };
@@ -160,28 +208,4 @@ fn build(
     }
     rebuild.set(node.outputs[0], value);
     Ok(())
-}
-
-/// What a table holds for every distance that there can be, `[heads, distances]`, and the first of these distances; nothing
-/// if it would make the model grow too much.
-fn all_distances(
-    graph: &Graph,
-    table: Value,
-    lines: &Lines,
-    least: &Dim,
-    end: &Dim,
-    budget: &mut usize,
-) -> Option<(crate::types::Tensor, i64)> {
-    let (first, last) = (least.range(&graph.symbols)?.lo, end.range(&graph.symbols)?.hi);
-    let count = usize::try_from(last.checked_sub(first)?).ok()?;
-    let table = graph.constant(table)?;
-    let bytes = count.checked_mul(*table.shape().get(1)?)?.checked_mul(table.dtype().size())?;
-    if bytes > *budget {
-        return None;
-    }
-    let positions = lines.along(&Dim::from(first), Dim::from(count)).eval(&[])?.pop()?;
-    let turned = Transpose { perm: vec![1, 0] }.eval(std::slice::from_ref(table))?.pop()?;
-    let line = Gather { axis: 1 }.eval(&[turned, positions])?.pop()?;
-    *budget -= bytes;
-    Some((line, first))
 }

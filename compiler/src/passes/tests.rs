@@ -278,6 +278,26 @@ fn biases_of_no_positions_stay_matrices() {
     assert!(perhaps_none.contains("Gather") && !perhaps_none.contains("Diagonals"), "{perhaps_none}");
 }
 
+/// A decoder's only new token has distances to all that came before it, none of which is computed at run time.
+#[test]
+fn biases_of_one_row_are_a_part_of_all() {
+    let table: Vec<String> = (0..32).map(|i| format!("{i}")).collect();
+    let model = format!(
+        "g (float[n] past) => (float[] y)
+            <float[16,2] table = {{{}}}, int64 zero = {{0}}, int64 one = {{1}},
+             int64[1] a0 = {{0}}, int64[1] a1 = {{1}}, int64 most = {{15}}> {{
+            shape = Shape(past) count = Gather(shape, zero) size = Add(count, one)
+            rows = Range(count, size, one) columns = Range(zero, size, one)
+            row = Unsqueeze(rows, a1) column = Unsqueeze(columns, a0)
+            d = Sub(column, row) b = Neg(d) f = Cast <to = 1> (b) r = Sqrt(f)
+            i = Cast <to = 7> (r) at = Min(i, most) g = Gather(table, at) y = Transpose <perm = [2, 0, 1]> (g) }}",
+        table.join(", ")
+    );
+    let graph = super::run(crate::testing::graph_of(&model), &[], &mut Vec::new()).unwrap();
+    let text = graph.to_string();
+    assert!(!text.contains("Gather") && !text.contains("Map"), "{text}");
+}
+
 #[test]
 fn passes_keep_the_meaning() {
     check_meaning(
