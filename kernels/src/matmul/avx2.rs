@@ -27,14 +27,18 @@ impl Lanes for Avx2 {
     type V = [__m256; 2];
     type Mask = [__m256i; 2];
     const SLOW_PART: bool = false;
-    // 12 sums, 2 registers of the right operand, 1 broadcast of the left one.
-    const ROWS: usize = 6;
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 2;
     const STREAM: usize = 2;
     const WIDE_ROWS: usize = 1;
     const WIDE: usize = 4;
     const PIXELS: usize = 4;
+
+    #[inline(always)]
+    fn rows(_: usize) -> usize {
+        // 12 sums, 2 registers of the right operand, 1 broadcast of the left one.
+        6
+    }
 
     #[inline(always)]
     unsafe fn mask(w: usize) -> [__m256i; 2] {
@@ -161,10 +165,11 @@ impl Lanes for Avx2 {
         // SAFETY: passed on to the caller, who has AVX2 and FMA.
         unsafe {
             match form {
-                Form::Full => by_rows!(rows, run, 1, false, job; 1 2 3 4 5 6),
+                Form::Whole(1) => by_rows!(rows, run, 1, false, job; 1 2 3 4 5 6),
                 Form::Part => by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6),
-                Form::Stream => by_rows!(rows, run, 2, false, job; 1 2),
-                Form::Wide => by_rows!(rows, run, 4, false, job; 1),
+                Form::Whole(2) => by_rows!(rows, run, 2, false, job; 1 2),
+                Form::Whole(4) => by_rows!(rows, run, 4, false, job; 1),
+                Form::Whole(panels) => unreachable!("no tile of {panels} panels"),
             }
         }
     }
@@ -178,10 +183,11 @@ impl Lanes for Avx2 {
         // SAFETY: passed on to the caller, who has AVX2, FMA and F16C.
         unsafe {
             match form {
-                Form::Full => by_rows!(rows, run, B, 1, false, job; 1 2 3 4),
+                Form::Whole(1) => by_rows!(rows, run, B, 1, false, job; 1 2 3 4),
                 Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2 3 4),
-                Form::Stream => by_rows!(rows, run, B, 2, false, job; 1 2),
-                Form::Wide => by_rows!(rows, run, B, 4, false, job; 1),
+                Form::Whole(2) => by_rows!(rows, run, B, 2, false, job; 1 2),
+                Form::Whole(4) => by_rows!(rows, run, B, 4, false, job; 1),
+                Form::Whole(panels) => unreachable!("no tile of {panels} panels"),
             }
         }
     }

@@ -16,14 +16,23 @@ impl Lanes for Avx512 {
     type V = __m512;
     type Mask = __mmask16;
     const SLOW_PART: bool = false;
-    // 28 sums, 2 registers of the right operand, 1 broadcast of the left one.
-    const ROWS: usize = 14;
-    const PANELS: usize = 2;
+    const PANELS: usize = 4;
     const STREAM_ROWS: usize = 4;
     const STREAM: usize = 4;
     const WIDE_ROWS: usize = 2;
     const WIDE: usize = 8;
     const PIXELS: usize = 8;
+
+    #[inline(always)]
+    fn rows(panels: usize) -> usize {
+        // Sums, a register for each panel and one for the left operand, of which fewest elements are read where tiles
+        // are wide: reading limits the narrow ones.
+        match panels {
+            4.. => 6,
+            3 => 9,
+            _ => 14,
+        }
+    }
 
     #[inline(always)]
     unsafe fn mask(w: usize) -> __mmask16 {
@@ -121,10 +130,14 @@ impl Lanes for Avx512 {
         // SAFETY: passed on to the caller, who has AVX-512.
         unsafe {
             match form {
-                Form::Full => by_rows!(rows, run, 2, false, job; 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-                Form::Part => by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-                Form::Stream => by_rows!(rows, run, 4, false, job; 1 2 3 4),
-                Form::Wide => by_rows!(rows, run, 8, false, job; 1 2),
+                Form::Whole(8) => by_rows!(rows, run, 8, false, job; 1 2),
+                Form::Whole(4) => by_rows!(rows, run, 4, false, job; 1 2 3 4 5 6),
+                Form::Whole(3) => by_rows!(rows, run, 3, false, job; 1 2 3 4 5 6 7 8 9),
+                Form::Whole(2) => by_rows!(rows, run, 2, false, job; 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+                Form::Whole(1) | Form::Part => {
+                    by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+                }
+                Form::Whole(panels) => unreachable!("no tile of {panels} panels"),
             }
         }
     }
@@ -138,10 +151,12 @@ impl Lanes for Avx512 {
         // SAFETY: passed on to the caller, who has AVX-512.
         unsafe {
             match form {
-                Form::Full => by_rows!(rows, run, B, 2, false, job; 1 2 3 4),
-                Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2 3 4),
-                Form::Stream => by_rows!(rows, run, B, 4, false, job; 1 2 3 4),
-                Form::Wide => by_rows!(rows, run, B, 8, false, job; 1 2),
+                Form::Whole(8) => by_rows!(rows, run, B, 8, false, job; 1 2),
+                Form::Whole(4) => by_rows!(rows, run, B, 4, false, job; 1 2 3 4),
+                Form::Whole(3) => by_rows!(rows, run, B, 3, false, job; 1 2 3 4),
+                Form::Whole(2) => by_rows!(rows, run, B, 2, false, job; 1 2 3 4),
+                Form::Whole(1) | Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2 3 4),
+                Form::Whole(panels) => unreachable!("no tile of {panels} panels"),
             }
         }
     }

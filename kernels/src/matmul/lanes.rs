@@ -21,9 +21,7 @@ pub(crate) trait Lanes {
     type Mask: Copy;
     /// Whether [`Self::load_part`] costs more than a comparison.
     const SLOW_PART: bool;
-    /// Rows of a full register tile.
-    const ROWS: usize;
-    /// Panels of a full register tile.
+    /// Panels of the widest register tile of many rows.
     const PANELS: usize;
     /// Rows up to which a product streams its right operand, and so reads [`Self::STREAM`] panels at once.
     const STREAM_ROWS: usize;
@@ -37,6 +35,8 @@ pub(crate) trait Lanes {
     /// Most pixels of a register block of a depthwise convolution.
     const PIXELS: usize;
 
+    /// Rows of the tallest register tile of up to [`Self::PANELS`] panels.
+    fn rows(panels: usize) -> usize;
     /// The first `w` lanes, `1 <= w <= 16`.
     unsafe fn mask(w: usize) -> Self::Mask;
     /// All lanes zero.
@@ -99,14 +99,11 @@ pub(crate) unsafe fn copy_part(from: *const f32, to: *mut f32, w: usize) {
 /// How many panels a tile covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// [`Lanes::PANELS`] panels of 16 columns.
-    Full,
-    /// One panel of 16 columns or less.
+    /// So many panels of 16 columns: up to [`Lanes::PANELS`] with at most [`Lanes::rows`] rows, [`Lanes::STREAM`] with at
+    /// most [`Lanes::STREAM_ROWS`], [`Lanes::WIDE`] with at most [`Lanes::WIDE_ROWS`].
+    Whole(usize),
+    /// One panel of less than 16 columns.
     Part,
-    /// [`Lanes::STREAM`] panels of 16 columns, at most [`Lanes::STREAM_ROWS`] rows.
-    Stream,
-    /// [`Lanes::WIDE`] panels of 16 columns, at most [`Lanes::WIDE_ROWS`] rows.
-    Wide,
 }
 
 /// Evaluates an expression in which `$lanes` names the instruction set of a path.

@@ -16,14 +16,18 @@ impl Lanes for Neon {
     type V = [float32x4_t; 4];
     type Mask = usize;
     const SLOW_PART: bool = true;
-    // 24 sums, 4 registers of the right operand, the broadcasts of the left one in the rest.
-    const ROWS: usize = 6;
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 1;
     const STREAM: usize = 2;
     const WIDE_ROWS: usize = 1;
     const WIDE: usize = 4;
     const PIXELS: usize = 4;
+
+    #[inline(always)]
+    fn rows(_: usize) -> usize {
+        // 24 sums, 4 registers of the right operand, the broadcasts of the left one in the rest.
+        6
+    }
 
     #[inline(always)]
     unsafe fn mask(w: usize) -> usize {
@@ -170,10 +174,11 @@ impl Lanes for Neon {
         // SAFETY: passed on to the caller.
         unsafe {
             match form {
-                Form::Full => by_rows!(rows, run, 1, false, job; 1 2 3 4 5 6),
+                Form::Whole(1) => by_rows!(rows, run, 1, false, job; 1 2 3 4 5 6),
                 Form::Part => by_rows!(rows, run, 1, true, job; 1 2 3 4 5 6),
-                Form::Stream => by_rows!(rows, run, 2, false, job; 1),
-                Form::Wide => by_rows!(rows, run, 4, false, job; 1),
+                Form::Whole(2) => by_rows!(rows, run, 2, false, job; 1),
+                Form::Whole(4) => by_rows!(rows, run, 4, false, job; 1),
+                Form::Whole(panels) => unreachable!("no tile of {panels} panels"),
             }
         }
     }
@@ -186,10 +191,11 @@ impl Lanes for Neon {
         // SAFETY: passed on to the caller.
         unsafe {
             match form {
-                Form::Full => by_rows!(rows, run, B, 1, false, job; 1 2 3 4),
+                Form::Whole(1) => by_rows!(rows, run, B, 1, false, job; 1 2 3 4),
                 Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2 3 4),
-                Form::Stream => by_rows!(rows, run, B, 2, false, job; 1),
-                Form::Wide => by_rows!(rows, run, B, 4, false, job; 1),
+                Form::Whole(2) => by_rows!(rows, run, B, 2, false, job; 1),
+                Form::Whole(4) => by_rows!(rows, run, B, 4, false, job; 1),
+                Form::Whole(panels) => unreachable!("no tile of {panels} panels"),
             }
         }
     }

@@ -16,13 +16,17 @@ impl Lanes for Portable {
     type V = [f32; 16];
     type Mask = usize;
     const SLOW_PART: bool = true;
-    const ROWS: usize = 2;
     const PANELS: usize = 1;
     const STREAM_ROWS: usize = 1;
     const STREAM: usize = 1;
     const WIDE_ROWS: usize = 0;
     const WIDE: usize = 1;
     const PIXELS: usize = 2;
+
+    #[inline(always)]
+    fn rows(_: usize) -> usize {
+        2
+    }
 
     #[inline(always)]
     unsafe fn mask(w: usize) -> usize {
@@ -122,9 +126,9 @@ impl Lanes for Portable {
         // SAFETY: passed on to the caller.
         unsafe {
             match form {
-                Form::Full => by_rows!(rows, run, 1, false, job; 1 2),
+                Form::Whole(1) => by_rows!(rows, run, 1, false, job; 1 2),
                 Form::Part => by_rows!(rows, run, 1, true, job; 1 2),
-                Form::Stream | Form::Wide => by_rows!(rows, run, 1, false, job; 1),
+                Form::Whole(panels) => unreachable!("no tile of {panels} panels"),
             }
         }
     }
@@ -137,9 +141,9 @@ impl Lanes for Portable {
         // SAFETY: passed on to the caller.
         unsafe {
             match form {
-                Form::Full => by_rows!(rows, run, B, 1, false, job; 1 2),
+                Form::Whole(1) => by_rows!(rows, run, B, 1, false, job; 1 2),
                 Form::Part => by_rows!(rows, run, B, 1, true, job; 1 2),
-                Form::Stream | Form::Wide => by_rows!(rows, run, B, 1, false, job; 1),
+                Form::Whole(panels) => unreachable!("no tile of {panels} panels"),
             }
         }
     }

@@ -118,6 +118,54 @@ pub(crate) struct Product<'a, B = f32> {
     pub(crate) epilogue: &'a Epilogue<'a>,
 }
 
+/// How many panels each tile has. Few rows wait for memory, so their tiles are as wide as possible; with more, tiles of
+/// equal width are best, the wider ones first.
+#[derive(Clone, Copy)]
+struct Widths {
+    /// Panels of 16 columns.
+    whole: usize,
+    /// Panels of each of the first tiles, which end before panel `wide_to`.
+    wide: usize,
+    wide_to: usize,
+    /// Panels of each of the other tiles, as long as there are so many.
+    narrow: usize,
+}
+
+impl Widths {
+    /// The tiles of a product of some rows and columns.
+    fn new<L: Lanes>(rows: usize, columns: usize) -> Self {
+        let whole = columns / PANEL;
+        if rows <= L::WIDE_ROWS {
+            let wide_to = whole / L::WIDE * L::WIDE;
+            return Self { whole, wide: L::WIDE, wide_to, narrow: L::STREAM };
+        }
+        if rows <= L::STREAM_ROWS {
+            return Self { whole, wide: 0, wide_to: 0, narrow: L::STREAM };
+        }
+        let tiles = whole.div_ceil(L::PANELS).max(1);
+        let (narrow, wider) = (whole / tiles, whole % tiles);
+        Self { whole, wide: narrow + 1, wide_to: wider * (narrow + 1), narrow }
+    }
+
+    /// The panels of the tile that begins with a panel.
+    #[inline(always)]
+    fn at(&self, panel: usize) -> usize {
+        if panel < self.wide_to {
+            self.wide
+        } else {
+            self.narrow.min(self.whole.saturating_sub(panel)).max(1)
+        }
+    }
+}
+
+/// The panels `from..to`.
+#[derive(Clone, Copy)]
+struct Panels {
+    from: usize,
+    to: usize,
+    widths: Widths,
+}
+
 impl Product<'_> {
     /// The product of few rows, `lda` apart, with a transposed operand that is read in place: `n` rows of `k` floats
     /// from `b` on, `ldb` apart. The fields about the right operand are not used.
@@ -174,14 +222,30 @@ impl<B: Right> Product<'_, B> {
             return;
         }
         let panels = self.n.div_ceil(PANEL);
-        let block = if self.reads_rows() { ROWS_PANELS } else { PANELS_BLOCK };
-        for from in (0..panels).step_by(block) {
-            let to = panels.min(from + block);
+        let widths = Widths::new::<L>(self.rows, self.n);
+        let most = self.widest();
+        let mut from = 0;
+        while from < panels {
+            let mut to = from;
+            while to < panels && to + widths.at(to) <= from + most {
+                to += widths.at(to);
+            }
+            let block = Panels { from, to, widths };
             // SAFETY: the panels exist; the rest is passed on to the caller.
             self.blocks_of_k(self.longest(to - from), &mut |runs, run_len, start, end| unsafe {
-                self.block::<L>(from, to, runs, run_len, start, end);
+                self.block::<L>(block, runs, run_len, start, end);
             });
+            from = to;
         }
+    }
+
+    /// Most panels of a block. Where `k` is short, rows are finished sooner and read less often with more of them.
+    fn widest(&self) -> usize {
+        if self.reads_rows() {
+            return ROWS_PANELS;
+        }
+        let k = self.runs.count.saturating_mul(self.runs.len);
+        (BLOCK / PANEL / k.max(1)).max(PANELS_BLOCK)
     }
 
     /// The longest block of `k` over some panels.
@@ -232,15 +296,8 @@ impl<B: Right> Product<'_, B> {
     }
 
     /// The panels `from..to` over one block of `k`, in tiles as equal in height as possible.
-    unsafe fn block<L: Lanes>(
-        &self,
-        from: usize,
-        to: usize,
-        runs: &[Run],
-        run_len: usize,
-        start: bool,
-        end: bool,
-    ) {
+    unsafe fn block<L: Lanes>(&self, panels: Panels, runs: &[Run], run_len: usize, start: bool, end: bool) {
+        let Panels { from, to, widths } = panels;
         let mut tile = Tile {
             product: self,
             a: [core::ptr::null(); MAX_ROWS],
@@ -255,7 +312,7 @@ impl<B: Right> Product<'_, B> {
             first: start && !self.epilogue.residual_in_place,
             last: end,
         };
-        let count = self.rows.div_ceil(L::ROWS.min(B::ROWS));
+        let count = self.rows.div_ceil(L::rows(widths.at(from)).min(B::ROWS));
         let (height, taller) = (self.rows / count, self.rows % count);
         let mut places = [(0, 0); MAX_ROWS];
         let mut row = 0;
@@ -268,7 +325,7 @@ impl<B: Right> Product<'_, B> {
             }
             // SAFETY: passed on to the caller.
             unsafe {
-                self.panels::<L>(&mut tile, height, from, to);
+                self.panels::<L>(&mut tile, height, panels);
                 if end {
                     self.then(&tile.at[..height], from * PANEL, self.n.min(to * PANEL));
                 }
@@ -279,19 +336,12 @@ impl<B: Right> Product<'_, B> {
 
     /// The panels `from..to` of a row of tiles.
     #[inline(always)]
-    unsafe fn panels<L: Lanes>(&self, tile: &mut Tile<'_, B>, height: usize, from: usize, to: usize) {
-        let whole = to.min(self.n / PANEL);
-        let mut panel = from;
-        while panel < to {
-            let (form, count) = if height <= L::WIDE_ROWS && panel + L::WIDE <= whole {
-                (Form::Wide, L::WIDE)
-            } else if height <= L::STREAM_ROWS && panel + L::STREAM <= whole {
-                (Form::Stream, L::STREAM)
-            } else if panel + L::PANELS <= whole {
-                (Form::Full, L::PANELS)
-            } else {
-                (Form::Part, 1)
-            };
+    unsafe fn panels<L: Lanes>(&self, tile: &mut Tile<'_, B>, height: usize, panels: Panels) {
+        let whole = self.n / PANEL;
+        let mut panel = panels.from;
+        while panel < panels.to {
+            let count = panels.widths.at(panel);
+            let form = if panel < whole { Form::Whole(count) } else { Form::Part };
             tile.width = PANEL.min(self.n - panel * PANEL);
             tile.b_step = if panel < whole { self.b_step } else { self.b_step_part };
             tile.b = self.b.wrapping_add(panel * self.b_panel);

@@ -64,6 +64,14 @@ pub(crate) unsafe fn tile<L: Lanes, B: Right, const MR: usize, const NV: usize, 
                 L::prefetch(c.wrapping_add(16 * v + ahead));
             }
         }
+        if let Some((residual, stride)) = tile.product.epilogue.residual.filter(|_| tile.last) {
+            for r in 0..MR {
+                let from = residual.as_ptr().add(tile.at[r] * stride + tile.column);
+                for v in 0..NV {
+                    L::prefetch(from.wrapping_add(16 * v));
+                }
+            }
+        }
         if !tile.first {
             read::<L, B, MR, NV, PART>(tile, tile.product.c, tile.product.ldc, mask, &mut sums);
         }
