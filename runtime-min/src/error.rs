@@ -6,7 +6,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// A dimension has a size that the model was not compiled for, or that contradicts another input.
+    /// A dimension is outside of the bounds that the model was compiled for.
     Dim {
         /// The input and its dimension, such as ``input `ids`, axis 1 (`seq`)``.
         what: &'static str,
@@ -15,6 +15,17 @@ pub enum Error {
         /// The largest possible size.
         max: usize,
         /// The size it has.
+        got: usize,
+    },
+    /// An input has another extent than the model needs, or than other inputs say.
+    Shape {
+        /// The input.
+        what: &'static str,
+        /// The axis.
+        axis: usize,
+        /// The extent that it must have.
+        expected: usize,
+        /// The extent that it has.
         got: usize,
     },
     /// The number of elements is not the product of the dimensions.
@@ -89,6 +100,35 @@ pub const fn check_dim(what: &'static str, got: usize, min: usize, max: usize) -
     if min <= got && got <= max { Ok(()) } else { Err(Error::Dim { what, min, max, got }) }
 }
 
+/// Checks that a tensor of `len` elements has the extents `dims`. `what` names it in the error.
+///
+/// # Errors
+/// [`Error::Shape`] or [`Error::DataLength`] if not.
+pub(crate) fn check_shape(
+    what: &'static str,
+    dims: &[usize],
+    len: usize,
+    expected: &[usize],
+) -> Result<(), Error> {
+    for (axis, (&got, &expected)) in dims.iter().zip(expected).enumerate() {
+        if got != expected {
+            return Err(Error::Shape { what, axis, expected, got });
+        }
+    }
+    check_len(what, dims, len)
+}
+
+/// Checks that the product of `dims` is `len`.
+pub(crate) const fn check_len(what: &'static str, dims: &[usize], len: usize) -> Result<(), Error> {
+    let mut expected: usize = 1;
+    let mut axis = 0;
+    while axis < dims.len() {
+        expected = expected.saturating_mul(dims[axis]);
+        axis += 1;
+    }
+    if expected == len { Ok(()) } else { Err(Error::DataLength { what, expected, got: len }) }
+}
+
 /// Checks that an input has the value that the model was compiled for.
 ///
 /// # Errors
@@ -112,6 +152,9 @@ impl fmt::Display for Error {
         match *self {
             Error::Dim { what, min, max, got } if min == max => write!(f, "{what} is {got}, expected {min}"),
             Error::Dim { what, min, max, got } => write!(f, "{what} is {got}, expected {min} to {max}"),
+            Error::Shape { what, axis, expected, got } => {
+                write!(f, "{what}, axis {axis} is {got}, expected {expected}")
+            }
             Error::DataLength { what, expected, got } => {
                 write!(f, "{what} has {got} elements, its dimensions say {expected}")
             }

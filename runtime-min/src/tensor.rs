@@ -1,6 +1,7 @@
 //! Tensors whose dimensions are known at run time only.
 
 use crate::Error;
+use crate::error::{check_len, check_shape};
 
 /// A dense tensor in row-major order: elements and dimensions, outermost first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,30 +19,20 @@ impl<'a, T, const RANK: usize> TensorRef<'a, T, RANK> {
     /// [`Error::DataLength`] if the number of elements is not the product of the dimensions.
     #[inline]
     pub const fn new(data: &'a [T], dims: [usize; RANK]) -> Result<Self, Error> {
-        let tensor = TensorRef { data, dims };
-        match tensor.check("tensor") {
-            Ok(()) => Ok(tensor),
+        match check_len("tensor", &dims, data.len()) {
+            Ok(()) => Ok(TensorRef { data, dims }),
             Err(error) => Err(error),
         }
     }
 
-    /// Checks that there are as many elements as the dimensions say. `what` names the tensor in the error.
+    /// Checks that the dimensions are `dims` and that there are as many elements as these say. `what` names the tensor in
+    /// the error.
     ///
     /// # Errors
-    /// [`Error::DataLength`] if not.
+    /// [`Error::Shape`] or [`Error::DataLength`] if not.
     #[inline]
-    pub const fn check(&self, what: &'static str) -> Result<(), Error> {
-        let mut expected: usize = 1;
-        let mut axis = 0;
-        while axis < RANK {
-            expected = expected.saturating_mul(self.dims[axis]);
-            axis += 1;
-        }
-        if expected == self.data.len() {
-            Ok(())
-        } else {
-            Err(Error::DataLength { what, expected, got: self.data.len() })
-        }
+    pub fn check(&self, what: &'static str, dims: [usize; RANK]) -> Result<(), Error> {
+        check_shape(what, &self.dims, self.data.len(), &dims)
     }
 }
 

@@ -46,14 +46,21 @@ fn tensors_have_as_many_elements_as_their_dimensions_say() {
     let wrong = TensorRef::new(&data, [4, 2]).unwrap_err();
     assert_eq!(wrong, Error::DataLength { what: "tensor", expected: 8, got: 6 });
     assert!(TensorRef::new(&data, [usize::MAX, 2]).is_err());
-    assert!(TensorRef { data: &data, dims: [5] }.check("input `x`").is_err());
+    let x = TensorRef { data: &data, dims: [3, 2] };
+    assert_eq!(x.check("input `x`", [3, 2]), Ok(()));
+    let other = Error::Shape { what: "input `x`", axis: 1, expected: 4, got: 2 };
+    assert_eq!(x.check("input `x`", [3, 4]), Err(other));
+    let short = Error::DataLength { what: "input `x`", expected: 5, got: 6 };
+    assert_eq!(TensorRef { data: &data, dims: [5] }.check("input `x`", [5]), Err(short));
 }
 
 #[test]
 fn errors_read_as_sentences() {
     let dim = Error::Dim { what: "input `ids`, axis 1 (`seq`)", min: 1, max: 512, got: 600 };
     assert_eq!(dim.to_string(), "input `ids`, axis 1 (`seq`) is 600, expected 1 to 512");
-    let fixed = Error::Dim { what: "input `ids`, axis 0", min: 1, max: 1, got: 2 };
+    let kept = Error::Dim { what: "`past`, which the state keeps,", min: 2, max: 2, got: 1 };
+    assert_eq!(kept.to_string(), "`past`, which the state keeps, is 1, expected 2");
+    let fixed = Error::Shape { what: "input `ids`", axis: 0, expected: 1, got: 2 };
     assert_eq!(fixed.to_string(), "input `ids`, axis 0 is 2, expected 1");
     let length = Error::DataLength { what: "input `ids`", expected: 8, got: 6 };
     assert_eq!(length.to_string(), "input `ids` has 6 elements, its dimensions say 8");

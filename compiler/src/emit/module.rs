@@ -368,10 +368,6 @@ impl Writer<'_> {
         if self.state.is_empty() { TokenStream::new() } else { quote!(state: State::EMPTY,) }
     }
 
-    fn symbols(&self) -> Vec<Symbol> {
-        self.cx.program.symbols.keys().cloned().collect()
-    }
-
     /// The call of a step's function.
     pub(super) fn statement(&self, call: &StepCall) -> TokenStream {
         let function = &self.functions.list[call.function];
@@ -414,46 +410,38 @@ impl Writer<'_> {
     /// Statements that check the inputs and give symbols their values; and these symbols.
     fn solve(&self) -> (TokenStream, BTreeSet<Symbol>) {
         let mut known: BTreeSet<Symbol> = self.state.known().cloned().collect();
-        let (mut checks, mut lets, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lets, mut checks) = (Vec::new(), Vec::new());
         for (port, field) in self.cx.program.inputs.iter().zip(self.inputs) {
             if field.fixed.is_some() {
                 continue;
             }
             let name = ident(&field.field);
             let what = format!("input `{}`", plain(&field.name));
-            checks.push(quote!(inputs.#name.check(#what)?;));
             for (axis, dim) in port.shape.iter().enumerate() {
-                let index = Literal::usize_unsuffixed(axis);
-                let got = quote!(inputs.#name.dims[#index]);
-                let symbol = self.symbols().into_iter().find(|s| *dim == Dim::symbol(s.clone()));
-                match symbol {
-                    Some(symbol) if known.insert(symbol.clone()) => {
-                        let local = ident(self.cx.dims.name(&symbol));
-                        let range = self.cx.program.symbols[&symbol];
-                        let what = format!("{what}, axis {axis} (`{}`)", plain(symbol.name()));
-                        let [lo, hi] = [range.lo, range.hi]
-                            .map(|v| Literal::usize_unsuffixed(usize::try_from(v).unwrap_or(0)));
-                        lets.push(quote! {
-                            let #local = inputs.#name.dims[#index];
-                            ::ingrain::check_dim(#what, #local, #lo, #hi)?;
-                        });
-                    }
-                    _ => {
-                        let expected = self.cx.dims.size(dim).tokens;
-                        let what = match dim.as_i64() {
-                            Some(_) => format!("{what}, axis {axis}"),
-                            None => format!("{what}, axis {axis} (`{dim}`)"),
-                        };
-                        rest.push(quote!(::ingrain::check_dim(#what, #got, #expected, #expected)?;));
-                    }
+                let mut symbols = self.cx.program.symbols.iter();
+                let Some((symbol, range)) = symbols.find(|(s, _)| *dim == Dim::symbol((*s).clone())) else {
+                    continue;
+                };
+                if known.insert(symbol.clone()) {
+                    let (local, index) = (ident(self.cx.dims.name(symbol)), Literal::usize_unsuffixed(axis));
+                    let what = format!("{what}, axis {axis} (`{}`)", plain(symbol.name()));
+                    let [lo, hi] = [range.lo, range.hi]
+                        .map(|v| Literal::usize_unsuffixed(usize::try_from(v).unwrap_or(0)));
+                    lets.push(quote! {
+                        let #local = inputs.#name.dims[#index];
+                        ::ingrain::check_dim(#what, #local, #lo, #hi)?;
+                    });
                 }
             }
+            let dims = port.shape.iter().map(|dim| self.cx.dims.size(dim).tokens);
+            checks.push(quote!(inputs.#name.check(#what, [#(#dims),*])?;));
         }
         let (state, same) = (self.state.lets(), self.state.checks());
-        for (name, tensor) in &self.cx.program.pinned {
-            rest.extend(self.inputs.iter().find(|port| port.name == *name).map(|port| pinned(port, tensor)));
-        }
-        (quote!(#(#checks)* #state #(#lets)* #same #(#rest)*), known)
+        let values = self.cx.program.pinned.iter().filter_map(|(name, tensor)| {
+            let port = self.inputs.iter().find(|port| port.name == *name)?;
+            Some(pinned(port, tensor))
+        });
+        (quote!(#state #(#lets)* #same #(#checks)* #(#values)*), known)
     }
 
     /// `Outputs { … }`
