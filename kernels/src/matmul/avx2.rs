@@ -32,6 +32,9 @@ impl Lanes for Avx2 {
     const STREAM: usize = 2;
     const WIDE_ROWS: usize = 1;
     const WIDE: usize = 4;
+    const AHEAD: usize = 24;
+    const BLOCK: usize = 40 * 1024;
+    const K_BLOCK: usize = 640;
     const PIXELS: usize = 4;
 
     #[inline(always)]

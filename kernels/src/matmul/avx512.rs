@@ -21,6 +21,9 @@ impl Lanes for Avx512 {
     const STREAM: usize = 4;
     const WIDE_ROWS: usize = 2;
     const WIDE: usize = 8;
+    const AHEAD: usize = 0;
+    const BLOCK: usize = 128 * 1024;
+    const K_BLOCK: usize = 1024;
     const PIXELS: usize = 8;
 
     #[inline(always)]

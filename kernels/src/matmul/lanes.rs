@@ -32,6 +32,12 @@ pub(crate) trait Lanes {
     /// Panels of a tile of even fewer rows.
     const WIDE: usize;
 
+    /// How far ahead the panels of many rows are fetched, in rows of a panel; 0 where a fetch would cost the time of a read.
+    const AHEAD: usize;
+    /// Floats of the right operand in a block, which stays in the second cache of the processors of this instruction set.
+    const BLOCK: usize;
+    /// Longest block of `k`: as many floats of the rows of a tile stay in the first cache.
+    const K_BLOCK: usize;
     /// Most pixels of a register block of a depthwise convolution.
     const PIXELS: usize;
 

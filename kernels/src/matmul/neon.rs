@@ -21,6 +21,9 @@ impl Lanes for Neon {
     const STREAM: usize = 2;
     const WIDE_ROWS: usize = 1;
     const WIDE: usize = 4;
+    const AHEAD: usize = 0;
+    const BLOCK: usize = 40 * 1024;
+    const K_BLOCK: usize = 640;
     const PIXELS: usize = 4;
 
     #[inline(always)]

@@ -21,6 +21,9 @@ impl Lanes for Portable {
     const STREAM: usize = 1;
     const WIDE_ROWS: usize = 0;
     const WIDE: usize = 1;
+    const AHEAD: usize = 0;
+    const BLOCK: usize = 40 * 1024;
+    const K_BLOCK: usize = 640;
     const PIXELS: usize = 2;
 
     #[inline(always)]

@@ -10,10 +10,8 @@ use super::right::Right;
 use super::tile::{FEW_ROWS, Tile};
 use crate::epilogue::Epilogue;
 
-/// Longest block of `k` over a full block of panels, and over few panels.
-const K_BLOCK: [usize; 2] = [384, 640];
-/// Floats of the right operand in a block that is shorter than the longest.
-const BLOCK: usize = 40 * 1024;
+/// Longest block of `k` over so many panels that they do not fit a block.
+const K_BLOCK: usize = 384;
 /// Most panels of a block.
 const PANELS_BLOCK: usize = 8;
 /// Panels of a block, and its rows, where few rows meet a matrix in the model's order.
@@ -223,7 +221,7 @@ impl<B: Right> Product<'_, B> {
         }
         let panels = self.n.div_ceil(PANEL);
         let widths = Widths::new::<L>(self.rows, self.n);
-        let most = self.widest();
+        let most = self.widest::<L>();
         let mut from = 0;
         while from < panels {
             let mut to = from;
@@ -232,7 +230,7 @@ impl<B: Right> Product<'_, B> {
             }
             let block = Panels { from, to, widths };
             // SAFETY: the panels exist; the rest is passed on to the caller.
-            self.blocks_of_k(self.longest(to - from), &mut |runs, run_len, start, end| unsafe {
+            self.blocks_of_k(self.longest::<L>(to - from), &mut |runs, run_len, start, end| unsafe {
                 self.block::<L>(block, runs, run_len, start, end);
             });
             from = to;
@@ -240,23 +238,23 @@ impl<B: Right> Product<'_, B> {
     }
 
     /// Most panels of a block. Where `k` is short, rows are finished sooner and read less often with more of them.
-    fn widest(&self) -> usize {
+    fn widest<L: Lanes>(&self) -> usize {
         if self.reads_rows() {
             return ROWS_PANELS;
         }
         let k = self.runs.count.saturating_mul(self.runs.len);
-        (BLOCK / PANEL / k.max(1)).max(PANELS_BLOCK)
+        (L::BLOCK / PANEL / k.max(1)).max(PANELS_BLOCK)
     }
 
     /// The longest block of `k` over some panels.
-    fn longest(&self, panels: usize) -> usize {
+    fn longest<L: Lanes>(&self, panels: usize) -> usize {
         // With few rows the right operand is read once anyway: longer streams are better.
         if self.reads_rows() {
             ROWS_K
         } else if self.rows <= FEW_ROWS {
             usize::MAX
         } else {
-            (BLOCK / (panels * PANEL)).clamp(K_BLOCK[0], K_BLOCK[1])
+            (L::BLOCK / (panels * PANEL)).clamp(K_BLOCK, L::K_BLOCK)
         }
     }
 

@@ -11,8 +11,8 @@ use super::right::Right;
 pub(crate) const FEW_ROWS: usize = 4;
 
 /// How far ahead panels are fetched, in rows of a panel.
-const fn ahead(rows: usize) -> usize {
-    if rows <= FEW_ROWS { 16 } else { 24 }
+const fn ahead<L: Lanes>(rows: usize) -> usize {
+    if rows <= FEW_ROWS { 16 } else { L::AHEAD }
 }
 
 /// A tile: up to [`MAX_ROWS`] rows by a few panels, over one block of `k`.
@@ -56,12 +56,13 @@ pub(crate) unsafe fn tile<L: Lanes, B: Right, const MR: usize, const NV: usize, 
     unsafe {
         let mask = L::mask(tile.width);
         let mut sums = [[L::zero(); NV]; MR];
-        // What the tile will write, or what the next one will read, arrives while the sums are formed.
-        let ahead = if tile.first { 0 } else { 16 * NV };
-        for r in 0..MR {
-            let c = tile.product.c.add(tile.at[r] * tile.product.ldc + tile.column);
-            for v in 0..NV {
-                L::prefetch(c.wrapping_add(16 * v + ahead));
+        // What will be read after the sums are formed, and what the next tile reads before, arrives meanwhile.
+        if !tile.first {
+            for r in 0..MR {
+                let c = tile.product.c.add(tile.at[r] * tile.product.ldc + tile.column);
+                for v in 0..NV {
+                    L::prefetch(c.wrapping_add(16 * (NV + v)));
+                }
             }
         }
         if let Some((residual, stride)) = tile.product.epilogue.residual.filter(|_| tile.last) {
@@ -114,14 +115,17 @@ unsafe fn multiply<L: Lanes, B: Right, const MR: usize, const NV: usize, const P
             let next = (NV * tile.b_panel)
                 .wrapping_add(tile.runs[0].b * tile.b_step)
                 .wrapping_sub((run.b + tile.run_len) * tile.b_step);
-            let (mut k, mut ahead) = (0, ahead(MR) * tile.b_step);
-            let mut stop = if last { tile.run_len.saturating_sub(self::ahead(MR)) } else { tile.run_len };
+            let (mut k, mut ahead) = (0, ahead::<L>(MR) * tile.b_step);
+            let mut stop =
+                if last { tile.run_len.saturating_sub(self::ahead::<L>(MR)) } else { tile.run_len };
             loop {
                 while k < stop {
                     let mut panels = [L::zero(); NV];
                     for v in 0..NV {
-                        L::prefetch(b.wrapping_add(v * tile.b_panel).wrapping_add(ahead).cast());
                         let from = b.add(v * tile.b_panel);
+                        if self::ahead::<L>(MR) > 0 {
+                            L::prefetch(from.wrapping_add(ahead).cast());
+                        }
                         // Lanes that are not there may hold anything that can be read.
                         let whole = B::slow_part::<L>() && from.wrapping_add(PANEL) <= end;
                         let part = PART && v == NV - 1 && !whole;
