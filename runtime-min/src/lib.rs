@@ -5,7 +5,7 @@
 //! turns such places into slices; all `unsafe` that generated code would need is here, behind checks that
 //! disappear at compile time because the places are constants.
 //!
-//! Features: `macros` adds [`onnx_model!`], `alloc` lets a model take its arena from the heap (`Model::new`), `std`
+//! Features: `macros` adds `onnx_model!`, `alloc` lets a model take its arena from the heap (`Model::new`), `std`
 //! (default) detects vector units at run time, `file` maps weights from a file (`FileBlob`).
 //!
 //! The crate never allocates except in [`Memory::heap`] and knows nothing of ONNX.

@@ -90,7 +90,7 @@ const MAX_OBJECTS: usize = 8 << 20;
 const MAX_DEPTH: usize = 100;
 
 /// Checks that `bytes` are the complete encoding of a message of this kind, of sane proportions. Gives the places of
-/// the keys that may be read as [`RAW_DATA`], ascending.
+/// the keys that may be read as `RAW_DATA`, ascending.
 ///
 /// # Errors
 /// What is wrong, as a clause.
@@ -110,7 +110,7 @@ const FLOAT_DATA: (u8, u64) = (4 << 3 | 2, 1);
 /// The same of `TensorProto.double_data`.
 const DOUBLE_DATA: (u8, u64) = (10 << 3 | 2, 11);
 
-/// The bytes of a file, but with [`RAW_DATA`] in some places.
+/// The bytes of a file, but with `RAW_DATA` in some places.
 pub struct Renamed {
     bytes: Bytes,
     /// How many bytes were read.
