@@ -88,6 +88,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn prefetch_far(at: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, v: __m512) {
         // SAFETY: the caller has AVX-512 and gives room for 16 floats.
         unsafe { _mm512_storeu_ps(to, v) }

@@ -59,6 +59,8 @@ pub(crate) trait Lanes {
     unsafe fn load_bf16(from: *const bf16) -> Self::V;
     /// Hints that the floats at an address will be needed. Any address may be given.
     unsafe fn prefetch(at: *const f32);
+    /// Hints that the floats at an address will be needed later on.
+    unsafe fn prefetch_far(at: *const f32);
     /// Writes 16 floats.
     unsafe fn store(to: *mut f32, v: Self::V);
     /// Writes the lanes in `mask` and nothing else.

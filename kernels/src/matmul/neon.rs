@@ -108,6 +108,9 @@ impl Lanes for Neon {
     unsafe fn prefetch(_: *const f32) {}
 
     #[inline(always)]
+    unsafe fn prefetch_far(_: *const f32) {}
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, v: [float32x4_t; 4]) {
         // SAFETY: the caller gives room for 16 floats.
         unsafe {

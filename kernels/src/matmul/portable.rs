@@ -76,6 +76,9 @@ impl Lanes for Portable {
     unsafe fn prefetch(_: *const f32) {}
 
     #[inline(always)]
+    unsafe fn prefetch_far(_: *const f32) {}
+
+    #[inline(always)]
     unsafe fn store(to: *mut f32, v: [f32; 16]) {
         // SAFETY: the caller gives room for 16 floats.
         unsafe { to.cast::<[f32; 16]>().write(v) };

@@ -164,6 +164,42 @@ struct Panels {
     widths: Widths,
 }
 
+/// A block of panels, shared out among the tiles that are computed before: fetched little by little, it is in the second
+/// cache when it is needed, and what these tiles read is not delayed.
+struct Later<B> {
+    /// The panel that the next share is part of.
+    panel: *const B,
+    /// From a panel to the next.
+    b_panel: usize,
+    /// Panels that are left.
+    panels: usize,
+    /// The next share of the panel.
+    next: usize,
+    /// Shares of a panel.
+    shares: usize,
+    /// Elements of a share.
+    share: usize,
+    /// Elements for each step of `k`.
+    step: usize,
+}
+
+impl<B> Later<B> {
+    /// The first element of the next share, and the elements for each step of `k`.
+    #[inline(always)]
+    fn share(&mut self) -> Option<(*const B, usize)> {
+        if self.panels == 0 {
+            return None;
+        }
+        let from = self.panel.wrapping_add(self.next * self.share);
+        self.next += 1;
+        if self.next == self.shares {
+            (self.panel, self.next) = (self.panel.wrapping_add(self.b_panel), 0);
+            self.panels -= 1;
+        }
+        Some((from, self.step))
+    }
+}
+
 impl Product<'_> {
     /// The product of few rows, `lda` apart, with a transposed operand that is read in place: `n` rows of `k` floats
     /// from `b` on, `ldb` apart. The fields about the right operand are not used.
@@ -305,6 +341,8 @@ impl<B: Right> Product<'_, B> {
             b: self.b,
             b_step: 0,
             b_panel: self.b_panel,
+            later: self.b,
+            later_step: 0,
             column: 0,
             width: PANEL,
             first: start && !self.epilogue.residual_in_place,
@@ -312,6 +350,7 @@ impl<B: Right> Product<'_, B> {
         };
         let count = self.rows.div_ceil(L::rows(widths.at(from)).min(B::ROWS));
         let (height, taller) = (self.rows / count, self.rows % count);
+        let mut later = self.later(panels, count, runs, run_len, end);
         let mut places = [(0, 0); MAX_ROWS];
         let mut row = 0;
         for i in 0..count {
@@ -323,7 +362,7 @@ impl<B: Right> Product<'_, B> {
             }
             // SAFETY: passed on to the caller.
             unsafe {
-                self.panels::<L>(&mut tile, height, panels);
+                self.panels::<L>(&mut tile, height, panels, &mut later);
                 if end {
                     self.then(&tile.at[..height], from * PANEL, self.n.min(to * PANEL));
                 }
@@ -332,9 +371,38 @@ impl<B: Right> Product<'_, B> {
         }
     }
 
+    /// What the tiles of a block fetch, in so many rows of tiles: the block after it, which is further down or of the next
+    /// panels.
+    fn later(&self, panels: Panels, tiles: usize, runs: &[Run], run_len: usize, end: bool) -> Later<B> {
+        let Panels { from, to, widths } = panels;
+        let (panel, row) = match runs.last() {
+            Some(run) if !end => (from, run.b + run_len),
+            _ => (to, 0),
+        };
+        // Rows of the model's order are not neighbours.
+        let whole = if self.b_step == PANEL { widths.whole } else { 0 };
+        let shares = (tiles / widths.at(from)).clamp(1, PANEL);
+        let step = PANEL.div_ceil(shares);
+        Later {
+            panel: self.b.wrapping_add(panel * self.b_panel + row * PANEL),
+            b_panel: self.b_panel,
+            panels: (to - from).min(whole.saturating_sub(panel)),
+            next: 0,
+            shares,
+            share: runs.len() * run_len * step,
+            step,
+        }
+    }
+
     /// The panels `from..to` of a row of tiles.
     #[inline(always)]
-    unsafe fn panels<L: Lanes>(&self, tile: &mut Tile<'_, B>, height: usize, panels: Panels) {
+    unsafe fn panels<L: Lanes>(
+        &self,
+        tile: &mut Tile<'_, B>,
+        height: usize,
+        panels: Panels,
+        later: &mut Later<B>,
+    ) {
         let whole = self.n / PANEL;
         let mut panel = panels.from;
         while panel < panels.to {
@@ -344,6 +412,7 @@ impl<B: Right> Product<'_, B> {
             tile.b_step = if panel < whole { self.b_step } else { self.b_step_part };
             tile.b = self.b.wrapping_add(panel * self.b_panel);
             tile.column = self.column + panel * PANEL;
+            (tile.later, tile.later_step) = later.share().unwrap_or((tile.b, 0));
             // SAFETY: passed on to the caller.
             unsafe { B::tile::<L>(form, height, tile) };
             panel += count;

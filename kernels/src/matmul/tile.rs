@@ -33,6 +33,10 @@ pub(crate) struct Tile<'a, B = f32> {
     pub(crate) b_step: usize,
     /// From a panel to the next.
     pub(crate) b_panel: usize,
+    /// Part of what a later block reads, which is fetched meanwhile.
+    pub(crate) later: *const B,
+    /// How far every step of `k` proceeds there.
+    pub(crate) later_step: usize,
     /// First column of the tile.
     pub(crate) column: usize,
     /// Columns of the last panel, 16 unless `PART`.
@@ -115,6 +119,7 @@ unsafe fn multiply<L: Lanes, B: Right, const MR: usize, const NV: usize, const P
             let next = (NV * tile.b_panel)
                 .wrapping_add(tile.runs[0].b * tile.b_step)
                 .wrapping_sub((run.b + tile.run_len) * tile.b_step);
+            let mut later = tile.later.wrapping_add(i * tile.run_len * tile.later_step);
             let (mut k, mut ahead) = (0, ahead::<L>(MR) * tile.b_step);
             let mut stop =
                 if last { tile.run_len.saturating_sub(self::ahead::<L>(MR)) } else { tile.run_len };
@@ -137,6 +142,10 @@ unsafe fn multiply<L: Lanes, B: Right, const MR: usize, const NV: usize, const P
                         for v in 0..NV {
                             sums[r][v] = L::fma(x, panels[v], sums[r][v]);
                         }
+                    }
+                    if MR > FEW_ROWS && NV > 1 {
+                        L::prefetch_far(later.cast());
+                        later = later.wrapping_add(tile.later_step);
                     }
                     b = b.wrapping_add(tile.b_step);
                     k += 1;
