@@ -1,7 +1,7 @@
 //! Expressions of generated code that know how tightly they bind, so that parentheses stand only where they must.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 
 /// How tightly the outermost operator of an expression binds, loosest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +56,14 @@ impl Code {
     pub(super) fn count(value: usize) -> Code {
         let literal = Literal::usize_unsuffixed(value);
         Code::tight(quote!(#literal))
+    }
+
+    /// A `usize` that a method is called on: a literal must say its type.
+    pub(super) fn receiver(&self) -> TokenStream {
+        match self.tokens.to_string().parse() {
+            Ok(value) => Literal::usize_suffixed(value).into_token_stream(),
+            Err(_) => self.at(Binding::Tight),
+        }
     }
 
     /// An integer without suffix.

@@ -74,7 +74,7 @@ impl<'a> Dims<'a> {
                 Code::infix(&plus, quote!(-), &minus, Binding::Sum)
             }
             (Some(plus), Some(minus)) => {
-                let (plus, minus) = (plus.at(Binding::Tight), minus.tokens);
+                let (plus, minus) = (plus.receiver(), minus.tokens);
                 Code::tight(quote!(#plus.saturating_sub(#minus)))
             }
             (None, _) => Code::count(0),
@@ -199,6 +199,7 @@ mod tests {
         assert_eq!(size(&(&(&seq * &n) + &two)), "n_dim*seq+2");
         assert_eq!(size(&(&seq - &one)), "seq-1");
         assert_eq!(size(&(&n - &one)), "n_dim.saturating_sub(1)");
+        assert_eq!(size(&(&two - &n)), "2usize.saturating_sub(n_dim)");
         assert_eq!(size(&(&seq + &one).div_floor(&two)), "(seq+1)/2");
         assert_eq!(size(&seq.div_ceil(&two)), "seq.div_ceil(2)");
         assert_eq!(size(&(&(&n - &Dim::from(3_i64)).div_floor(&two) + &two)), "(n_dim+1)/2");

@@ -61,15 +61,21 @@ impl Op for MatMul {
         let (b_batch, b_matrix) = b.shape.split_at(b.rank() - 2);
         let (k, n) =
             if self.transposed { (&b_matrix[1], &b_matrix[0]) } else { (&b_matrix[0], &b_matrix[1]) };
-        if let (Some(x), Some(y)) = (a_matrix[1].as_i64(), k.as_i64())
-            && x != y
-        {
+        if a_matrix[1] != *k {
             return Err(Diagnostic::new(
                 Code::BadInput,
-                format!("inner dimensions differ: {x} of {a}, {y} of {b}"),
+                format!("inner dimensions differ: {} of {a}, {k} of {b}", a_matrix[1]),
             ));
         }
         let mut shape = broadcast(a_batch, b_batch)?;
+        if let Some((batch, _)) =
+            [(a_batch, a), (b_batch, b)].into_iter().find(|(own, _)| !spreads(own, &shape))
+        {
+            return Err(Diagnostic::new(
+                Code::BadInput,
+                format!("the leading axes {batch:?} of {a} · {b} are not those of the product, {shape:?}"),
+            ));
+        }
         shape.extend([a_matrix[0].clone(), n.clone()]);
         Ok(vec![TensorType::new(a.dtype, shape)])
     }
@@ -101,7 +107,39 @@ impl Op for MatMul {
     }
 }
 
+/// Whether each extent is that of the shape it is broadcast to, or one.
+fn spreads(own: &[Dim], shape: &[Dim]) -> bool {
+    own.iter().rev().zip(shape.iter().rev()).all(|(own, extent)| own == extent || own.is(1))
+}
+
 impl NodeCx<'_> {
+    /// `a · b`, or `a · bᵀ`, of tensors of two axes at least. Where nothing shows that their extents fit, the program
+    /// checks it.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub fn product(&mut self, a: Value, b: Value, transposed: bool) -> Result<Value, Diagnostic> {
+        let op = MatMul { transposed };
+        let (mut left, mut right) = (self.shape(a), self.shape(b));
+        if left.len() < 2 || right.len() < 2 {
+            return self.add(op, &[a, b]);
+        }
+        let (a_batch, b_batch) = (left.len() - 2, right.len() - 2);
+        let depth = (left.len() - 1, if transposed { b_batch + 1 } else { b_batch });
+        let common = if left[depth.0].as_i64().is_some() { &left[depth.0] } else { &right[depth.1] }.clone();
+        if left[depth.0].as_i64().is_none() || right[depth.1].as_i64().is_none() {
+            (left[depth.0], right[depth.1]) = (common.clone(), common);
+        }
+        let batch = broadcast(&left[..a_batch], &right[..b_batch])?;
+        for own in [&mut left[..a_batch], &mut right[..b_batch]] {
+            for (own, extent) in own.iter_mut().rev().zip(batch.iter().rev()).filter(|(own, _)| !own.is(1)) {
+                *own = extent.clone();
+            }
+        }
+        let (a, b) = (self.restate(a, &left)?, self.restate(b, &right)?);
+        self.add(op, &[a, b])
+    }
+
     /// `a · b` as numpy's matmul: tensors of one axis are a row on the left, a column on the right.
     ///
     /// # Errors
@@ -124,7 +162,7 @@ impl NodeCx<'_> {
             let shape = vec![self.shape(b)[0].clone(), Dim::ONE];
             right = self.reshape(b, shape)?;
         }
-        let product = self.add(MatMul { transposed: false }, &[left, right])?;
+        let product = self.product(left, right, false)?;
         let mut shape = self.shape(product);
         if b_rank == 1 {
             shape.pop();
@@ -158,7 +196,7 @@ pub(super) fn gemm(cx: &mut NodeCx<'_>) -> Result<Value, Diagnostic> {
     if cx.attributes.bool_or("transA", false)? {
         a = cx.transpose(a, &[1, 0])?;
     }
-    let mut y = cx.add(MatMul { transposed }, &[a, b])?;
+    let mut y = cx.product(a, b, transposed)?;
     if alpha != 1.0 {
         y = cx.map(&[y], |e, v| {
             let alpha = e.number(v[0], f64::from(alpha));

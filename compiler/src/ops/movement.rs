@@ -194,11 +194,18 @@ impl NodeCx<'_> {
         self.add(Slice { axes }, &[value])
     }
 
-    /// A value broadcast to a shape.
+    /// A value broadcast to a shape. Where nothing shows that an extent is that of the shape, the program checks it.
     ///
     /// # Errors
     /// If it does not broadcast to it.
     pub fn expand(&mut self, value: Value, shape: Shape) -> Result<Value, Diagnostic> {
+        let mut own = self.shape(value);
+        for (own, extent) in own.iter_mut().rev().zip(shape.iter().rev()) {
+            if own.as_i64().is_none() {
+                *own = extent.clone();
+            }
+        }
+        let value = self.restate(value, &own)?;
         let ty = self.ty(value);
         if ty.shape == shape {
             return Ok(value);

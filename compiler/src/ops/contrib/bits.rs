@@ -7,7 +7,6 @@ use crate::diag::{Code, Diagnostic};
 use crate::expr::Binary;
 use crate::ir::Value;
 use crate::ops::elements::Elements::Floats;
-use crate::ops::matmul::MatMul;
 use crate::ops::{NodeCx, OpDef};
 use crate::types::{DType, Dim};
 
@@ -61,7 +60,7 @@ fn matmul(cx: &mut NodeCx<'_>) -> Built {
     })?;
     let weights = cx.reshape(weights, vec![n, &blocks * &block])?;
     let weights = cx.slice(weights, 1, Dim::ZERO, k)?;
-    let mut y = cx.add(MatMul { transposed: true }, &[a, weights])?;
+    let mut y = cx.product(a, weights, true)?;
     if let Some(bias) = cx.optional(5) {
         y = cx.map(&[y, bias], |e, v| e.add(v[0], v[1]))?;
     }

@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::ir::Value;
 use crate::ops::conv::{forward_channels_last, window};
 use crate::ops::elements::Elements::Floats;
-use crate::ops::matmul::{MatMul, gemm};
+use crate::ops::matmul::gemm;
 use crate::ops::pointwise::activation::gelu_tanh;
 use crate::ops::{NodeCx, OpDef};
 
@@ -64,11 +64,7 @@ fn matmul(cx: &mut NodeCx<'_>) -> Built {
     } else {
         a
     };
-    let mut y = if trans_b? && b_rank > 1 && a_rank > 1 {
-        cx.add(MatMul { transposed: true }, &[a, b])?
-    } else {
-        cx.matmul(a, b)?
-    };
+    let mut y = if trans_b? && b_rank > 1 && a_rank > 1 { cx.product(a, b, true)? } else { cx.matmul(a, b)? };
     if alpha != 1.0 {
         y = cx.map(&[y], |e, v| {
             let alpha = e.number(v[0], f64::from(alpha));

@@ -10,7 +10,6 @@ use crate::expr::{Binary, ExprBuilder, ExprId};
 use crate::ir::Value;
 use crate::ops::NodeCx;
 use crate::ops::elements::Elements::Floats;
-use crate::ops::matmul::MatMul;
 use crate::ops::sample::GridSample;
 use crate::types::{DType, Dim};
 use ingrain_kernels::resize::{GridMode, GridPadding, GridUnits};
@@ -60,7 +59,7 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     })?;
     let columns = cx.reshape(read, vec![batch.clone(), groups.clone(), depth.clone(), Dim::product(&out)])?;
     let weights = cx.reshape(w?, vec![groups, group_filters, depth])?;
-    let product = cx.add(MatMul { transposed: false }, &[weights, columns])?;
+    let product = cx.product(weights, columns, false)?;
     let mut shape = vec![batch.clone(), filters.clone()];
     shape.extend(out);
     let mut y = cx.reshape(product, shape)?;

@@ -8,7 +8,6 @@ use crate::ir::{Graph, Value};
 use crate::ops::NodeCx;
 use crate::ops::elements::Elements::Floats;
 use crate::ops::map::Map;
-use crate::ops::matmul::MatMul;
 use crate::ops::movement::{Broadcast, Concat, Reshape, Restate, Slice, Transpose};
 use crate::types::{DType, Dim, Scalar, Tensor};
 use ingrain_kernels::recurrent::{Direction, Kind};
@@ -134,7 +133,7 @@ fn input_share(
     let rows = extents.directions.saturating_mul(extents.gates).saturating_mul(extents.hidden);
     let columns = cx.shape(w)[2].clone();
     let w = cx.reshape(w, vec![Dim::from(rows), columns])?;
-    let product = cx.add(MatMul { transposed: true }, &[x, w])?;
+    let product = cx.product(x, w, true)?;
     match bias {
         Some(bias) => cx.map(&[product, bias], |e, v| e.add(v[0], v[1])),
         None => Ok(product),
