@@ -3,13 +3,16 @@
 //! The program computes where they begin and how many elements they have, by the rules of Slice, and both become
 //! dimensions. So they are within the axis whatever the data say.
 
-use super::slice::{FAR, SliceAxis, position};
+use super::Reshape;
+use super::bounds::smaller;
+use super::slice::{FAR, Slice, SliceAxis, position};
 use crate::diag::Diagnostic;
-use crate::expr::{Compare, ExprBuilder, ExprId};
-use crate::ir::Value;
+use crate::expr::{Binary, Compare, Expr, ExprBuilder, ExprId, ExprKind};
+use crate::ir::{Def, Graph, Value};
 use crate::ops::NodeCx;
 use crate::ops::bind::Element;
 use crate::ops::generate::Dims;
+use crate::ops::map::Map;
 use crate::types::{DType, Dim, Scalar};
 
 /// The part of axis `axis`, of this extent, from one position towards another.
@@ -43,9 +46,63 @@ pub(super) fn within(
             cx.bind(first, &format!("{name}_start"), extent)?
         }
     };
-    let most = extent.div_ceil(&Dim::from(step.saturating_abs()));
+    let mut most = extent.div_ceil(&Dim::from(step.saturating_abs()));
+    if let Some(distance) = apart(cx.graph, inputs[0], inputs[1]) {
+        // Positions that wrap around or are cut off only come closer.
+        let distance = if step > 0 { distance } else { distance.saturating_neg() };
+        let count = Dim::from(distance.max(0)).div_ceil(&Dim::from(step.saturating_abs()));
+        most = smaller(&most, &count, &cx.graph.symbols);
+    }
     let extent = cx.bind(count, &name, &most)?;
     Ok(SliceAxis { start, step, extent })
+}
+
+/// By how much the second of two integers is larger, if that is so whatever they are: `i + 1` after `i`.
+fn apart(graph: &Graph, start: Value, end: Value) -> Option<i64> {
+    let ((from, low), (to, high)) = (anchor(graph, start), anchor(graph, end));
+    (from == to).then(|| high.checked_sub(low)).flatten()
+}
+
+/// What an integer is computed from by adding a constant, and the constant.
+fn anchor(graph: &Graph, value: Value) -> (Value, i64) {
+    let (mut value, mut more) = (value, 0_i64);
+    while let Def::Node(id, 0) = graph.value(value).def {
+        let node = graph.node(id);
+        let single = |v: Value| graph.ty(v).elements().is(1);
+        let step = match node.is::<Map>() {
+            _ if node.epilogue.is_some() => None,
+            Some(map) => shift(&map.expr, map.expr.output()).map(|(i, by)| (node.inputs[i], by)),
+            None if node.is::<Reshape>().is_some() => Some((node.inputs[0], 0)),
+            None if node.is::<Slice>().is_some() => Some((node.inputs[0], 0)).filter(|(v, _)| single(*v)),
+            None => None,
+        };
+        let Some((from, sum)) = step.and_then(|(v, by)| Some((v, more.checked_add(by)?))) else { break };
+        (value, more) = (from, sum);
+    }
+    (value, more)
+}
+
+/// The input that an expression adds a constant to, and the constant.
+fn shift(expr: &Expr, at: ExprId) -> Option<(usize, i64)> {
+    let node = expr.node(at);
+    let constant = |at: ExprId| match expr.node(at).kind {
+        ExprKind::Const(value) => Some(value.as_i64()),
+        _ => None,
+    };
+    let (from, by) = match node.kind {
+        _ if !node.dtype.is_int() => return None,
+        ExprKind::Input(i) => return Some((i, 0)),
+        ExprKind::Cast(a) => (a, 0),
+        ExprKind::Binary(Binary::Add, a, b) => match (constant(a), constant(b)) {
+            (_, Some(by)) => (a, by),
+            (Some(by), None) => (b, by),
+            (None, None) => return None,
+        },
+        ExprKind::Binary(Binary::Sub, a, b) => (a, constant(b)?.checked_neg()?),
+        _ => return None,
+    };
+    let (input, more) = shift(expr, from)?;
+    Some((input, more.checked_add(by)?))
 }
 
 fn value(cx: &mut NodeCx<'_>, element: &Element) -> Result<Value, Diagnostic> {

@@ -164,16 +164,19 @@ pub(super) fn build_squeeze(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnosti
         Some(list) => super::super::shape::axes(&list, shape.len())?,
         None => (0..shape.len()).filter(|&a| shape[a].is(1)).collect(),
     };
+    let mut single = shape.clone();
     for &axis in dropped.iter().rev() {
         let extent = shape.remove(axis);
-        if !extent.is(1) {
+        single[axis] = Dim::ONE;
+        if extent.range(&cx.graph.symbols).is_some_and(|r| r.lo > 1 || r.hi < 1) {
             return Err(Diagnostic::new(
                 Code::BadInput,
                 format!("axis {axis} of {} has extent {extent} and cannot be squeezed", cx.ty(x)),
             )
-            .help("only axes of extent 1 can; fix the dimension to 1 if it is symbolic"));
+            .help("only axes of extent 1 can be"));
         }
     }
+    let x = cx.restate(x, &single)?;
     Ok(vec![cx.reshape(x, shape)?])
 }
 

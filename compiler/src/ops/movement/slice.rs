@@ -205,7 +205,11 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
 
 /// The elements of input `i`, `starts` or `ends`.
 fn positions(cx: &mut NodeCx<'_>, i: usize, what: &str) -> Result<Vec<Element>, Diagnostic> {
-    let list = cx.input(i)?;
+    let mut list = cx.input(i)?;
+    if cx.rank(list) == 1 && cx.shape(list)[0].as_i64().is_none() {
+        // Of a list whose length is not known, as of a part that data cut out of another, one element is expected.
+        list = cx.restate(list, &[Dim::ONE])?;
+    }
     let Some(count) = cx.ty(list).elements().as_usize() else { return Err(cx.not_constant(what, list)) };
     (0..count).map(|at| cx.element(list, at)).collect()
 }

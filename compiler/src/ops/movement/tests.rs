@@ -287,7 +287,7 @@ fn what_does_not_fit_is_refused() {
            = input 0: "x" f32[2,3]
            = input 1: "a" i64[1]
            = opset 21
-           = help: only axes of extent 1 can; fix the dimension to 1 if it is symbolic
+           = help: only axes of extent 1 can be
 
         error[E007]: `axes` [0, 0] names an axis twice
           --> test: node 0 "r" (Unsqueeze)
@@ -414,4 +414,27 @@ fn ends_that_data_decides_become_dimensions() {
         r_0 = b2+0  // Bind: i64[] -> i64[]
         b4+0[1] = copy [r_0] b0+r_0_start[-2]  // result "r": f32[r_0]
     "#]].assert_eq(&text);
+}
+
+/// `x[i:i+1]` without that axis: one element where `i` is within the axis, which the program checks.
+#[test]
+fn parts_of_one_element_lose_their_axis() {
+    let graph = graph_of(
+        "g (float[2,n,3] x, int64 i) => (float[] r, float[] e) <int64 one = {1}, int64[1] axis = {1}, int64[1] first = {0}> {
+            j = Add(i, one)
+            from = Unsqueeze(i, first)
+            to = Unsqueeze(j, first)
+            part = Slice(x, from, to, axis)
+            r = Squeeze(part, axis)
+            e = Expand(part, shape)
+            shape = Constant <value_ints = [2, 1, 3]> ()
+        }",
+    );
+    let types: Vec<String> = graph.outputs.iter().map(|(_, v)| graph.ty(*v).to_string()).collect();
+    assert_eq!(types, ["f32[2,3]", "f32[2,part_1,3]"]);
+    let checked: Vec<String> =
+        graph.requirements.iter().map(|r| format!("{} == {}", r.have, r.want)).collect();
+    assert_eq!(checked, ["part_1 == 1"]);
+    let (_, r) = graph.symbols.iter().find(|(s, _)| s.name() == "part_1").unwrap();
+    assert_eq!((r.lo, r.hi), (0, 1));
 }
