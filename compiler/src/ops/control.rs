@@ -4,6 +4,7 @@
 //! Rust: `if`, `for` and `while`. A branch that is certainly taken becomes part of the graph around it.
 
 mod branch;
+mod counting;
 mod refuse;
 mod repeat;
 mod scan;
@@ -24,7 +25,7 @@ pub(super) const ROOM: &[OpDef] = &[
     ),
     OpDef::onnx(
         "Scan",
-        &[9, 11, 16, 19, 21, 23, 24, 25],
+        &[8, 9, 11, 16, 19, 21, 23, 24, 25],
         "Runs a graph for each slice of its inputs.",
         scan::build,
     ),

@@ -80,6 +80,13 @@ pub(super) fn check_condition(ty: Option<&TensorType>) -> Result<(), Diagnostic>
     }
 }
 
+/// A value of as many axes that has one element; where its extents may be others, the program checks them.
+pub(super) fn single(cx: &mut NodeCx<'_>, value: Value) -> Result<Value, Diagnostic> {
+    let shape = cx.shape(value);
+    let fixed = shape.iter().all(|d| d.as_i64().is_some());
+    if fixed { Ok(value) } else { cx.restate(value, &vec![Dim::ONE; shape.len()]) }
+}
+
 /// The graph that an attribute holds.
 pub(super) fn graph_attribute<'g>(cx: &NodeCx<'g>, name: &str) -> Result<&'g RawGraph, Diagnostic> {
     let graph = cx.attributes.graph(name)?;
@@ -89,6 +96,7 @@ pub(super) fn graph_attribute<'g>(cx: &NodeCx<'g>, name: &str) -> Result<&'g Raw
 /// If.
 pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let condition = cx.input(0)?;
+    let condition = single(cx, condition)?;
     check_condition(Some(cx.ty(condition)))?;
     let then = graph_attribute(cx, "then_branch")?;
     let otherwise = graph_attribute(cx, "else_branch")?;

@@ -1,6 +1,7 @@
 //! Loop: a graph that runs again and again.
 
-use super::branch::{check_condition, graph_attribute, known};
+use super::branch::{check_condition, graph_attribute, known, single};
+use super::counting::{Counting, limit_from_start};
 use crate::diag::{Code, Diagnostic, Diagnostics, Reported};
 use crate::import::body::{Body, LARGEST_SIZE, unbounded};
 use crate::import::raw::RawGraph;
@@ -9,6 +10,7 @@ use crate::lir::Growing;
 use crate::lower::{LowerCx, Repetition};
 use crate::ops::NodeCx;
 use crate::ops::generate::Dims;
+use crate::ops::movement::bounds::smaller;
 use crate::options::DimBinding;
 use crate::types::{DType, Dim, Range, Scalar, Symbol, Symbols, Tensor, TensorType};
 
@@ -190,31 +192,92 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let limit = trip_limit(cx)?;
     let initial = condition(cx)?;
     let counter = counter(cx, limit.as_ref());
-    let Some((carried, stacked)) = stack_sequences(cx, raw, carried, &counter)? else {
-        return Ok(Vec::new());
+    let nothing = Counting::of(counter, raw, carried.len());
+    let counting = nothing.found(cx, raw, &carried);
+    let start = Start { carried, limit, initial };
+    if !counting.is_nothing()
+        && let Attempt::Ended(outputs) = attempt(cx, raw, &start, counting)?
+    {
+        return Ok(outputs);
+    }
+    match attempt(cx, raw, &start, nothing)? {
+        Attempt::Ended(outputs) => Ok(outputs),
+        Attempt::Disagrees => Err(cx.unsupported("the body is another one whenever it is built")),
+    }
+}
+
+/// What a loop starts with.
+struct Start {
+    carried: Vec<Value>,
+    /// The trip count.
+    limit: Option<Dim>,
+    /// The first value of the condition.
+    initial: Option<Value>,
+}
+
+/// How building a loop ended.
+enum Attempt {
+    /// With these outputs; without any if the body is wrong, which is reported.
+    Ended(Vec<Value>),
+    /// The body does not count as was thought.
+    Disagrees,
+}
+
+/// Builds the loop with what is thought of its iterations.
+fn attempt(
+    cx: &mut NodeCx<'_>,
+    raw: &RawGraph,
+    start: &Start,
+    mut counting: Counting,
+) -> Result<Attempt, Diagnostic> {
+    let limit = lower_of(cx, start.limit.as_ref(), counting.limit.as_ref());
+    cx.graph.symbols.insert(counting.counter.clone(), iterations(cx, limit.as_ref()));
+    let Some((carried, stacked)) = stack_sequences(cx, raw, start.carried.clone(), &counting)? else {
+        return Ok(Attempt::Ended(Vec::new()));
     };
-    let Some(built) = settle(cx, raw, (&carried, &stacked), &counter, limit.as_ref())? else {
-        return Ok(Vec::new());
+    let Some(built) = settle(cx, raw, (&carried, &stacked), &counting, limit.as_ref())? else {
+        return Ok(Attempt::Ended(Vec::new()));
     };
     let Built { body, results, .. } = &built;
+    if !counting.is_nothing() && !counting.settles(&body.graph, results, &built.outside) {
+        return Ok(Attempt::Disagrees);
+    }
     cx.graph.symbols.extend(body.graph.symbols.clone());
     check_condition(Some(body.graph.ty(results[0])))?;
     let always = |graph: &Graph, value: Value| {
         graph.constant(value).and_then(|c| c.scalars().next()).is_some_and(|c| c.as_i64() != 0)
     };
-    let starts = initial.is_none_or(|v| always(cx.graph, v));
-    let never = limit.as_ref().is_some_and(|l| l.is(0));
-    let asks = !never && (!starts || !always(&body.graph, results[0]));
-    if limit.is_none() && !asks {
+    let mut trips = Trips { limit, asks: false, initial: start.initial };
+    let first = start.initial.filter(|&v| !always(cx.graph, v));
+    if !trips.limit.as_ref().is_some_and(|l| l.is(0)) {
+        trips.asks = first.is_some() || !always(&body.graph, results[0]);
+    }
+    if trips.asks && counting.exact {
+        let from_start =
+            first.map(|first| limit_from_start(cx, first, (&body.graph, results[0]), &counting.counter));
+        if let Some(exact) = &from_start {
+            trips.limit = lower_of(cx, trips.limit.as_ref(), exact.as_ref());
+        }
+        trips.asks = from_start == Some(None);
+    }
+    if trips.limit.is_none() && !trips.asks {
         return Err(
             cx.unsupported("nothing ends the loop: it has no trip count and its condition stays true")
         );
     }
-    let mut outputs = finish(cx, raw, &carried, counter, Trips { limit, asks, initial }, built)?;
+    let mut outputs = finish(cx, raw, &carried, &counting, trips, built)?;
     for (output, _) in outputs.iter_mut().zip(&stacked).filter(|(_, stacked)| **stacked) {
         *output = cx.composite(Composite::Stack(*output));
     }
-    Ok(outputs)
+    Ok(Attempt::Ended(outputs))
+}
+
+/// The lower of two limits, as far as there are any.
+fn lower_of(cx: &NodeCx<'_>, a: Option<&Dim>, b: Option<&Dim>) -> Option<Dim> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(smaller(a, b, &cx.graph.symbols)),
+        (a, b) => a.or(b).cloned(),
+    }
 }
 
 /// The trip count as a dimension; `None` if there is none.
@@ -250,8 +313,14 @@ fn condition(cx: &NodeCx<'_>) -> Result<Option<Value>, Diagnostic> {
 
 /// The symbol that counts the iterations.
 pub(super) fn counter(cx: &mut NodeCx<'_>, limit: Option<&Dim>) -> Symbol {
+    let range = iterations(cx, limit);
+    cx.graph.new_symbol("iteration", range)
+}
+
+/// The numbers of the iterations.
+fn iterations(cx: &NodeCx<'_>, limit: Option<&Dim>) -> Range {
     let most = limit.and_then(|l| l.range(&cx.graph.symbols)).map_or(i64::from(i32::MAX), |r| r.hi);
-    cx.graph.new_symbol("iteration", Range { lo: 0, hi: most.saturating_sub(1).max(0) })
+    Range { lo: 0, hi: most.saturating_sub(1).max(0) }
 }
 
 /// A body that is built, with its results in the order of the file.
@@ -269,31 +338,34 @@ fn settle(
     cx: &mut NodeCx<'_>,
     raw: &RawGraph,
     (carried, stacked): (&[Value], &[bool]),
-    counter: &Symbol,
+    counting: &Counting,
     limit: Option<&Dim>,
 ) -> Result<Option<Built>, Diagnostic> {
     let first: Vec<TensorType> = carried.iter().map(|&v| cx.ty(v).clone()).collect();
     let mut types = first.clone();
     let mut growing: Vec<Growing> = Vec::new();
-    let outside: Symbols =
-        cx.graph.symbols.iter().filter(|(s, _)| *s != counter).map(|(s, r)| (s.clone(), *r)).collect();
+    let outside: Symbols = cx
+        .graph
+        .symbols
+        .iter()
+        .filter(|(s, _)| **s != counting.counter)
+        .map(|(s, r)| (s.clone(), *r))
+        .collect();
     // Once to see what changes, once to see by how much, and once with bounds.
     for round in 0.. {
         let mut own = Diagnostics::new(cx.scope.diagnostics.model());
         let mut body = cx.body();
-        open(&mut body, raw, &types, stacked, counter)?;
+        open(cx, &mut body, raw, (carried, &types, stacked), counting)?;
         let Some(mut results) = cx.try_body(&mut body, raw, &mut own) else {
             cx.scope.diagnostics.append(own);
             return Ok(None);
         };
         for (i, _) in stacked.iter().enumerate().filter(|(_, stacked)| **stacked) {
             if let Some(sequence) = body.graph.composite(results[i + 1]).cloned() {
-                std::mem::swap(cx.graph, &mut body.graph);
-                let whole = cx.stack(&sequence);
-                std::mem::swap(cx.graph, &mut body.graph);
-                results[i + 1] = whole?;
+                results[i + 1] = inside(cx, &mut body, |cx| cx.stack(&sequence))?;
             }
         }
+        results[0] = inside(cx, &mut body, |cx| single(cx, results[0]))?;
         let next: Vec<&TensorType> = results[1..=carried.len()].iter().map(|&v| body.graph.ty(v)).collect();
         if let Some(i) =
             (0..next.len()).find(|&i| next[i].dtype != types[i].dtype || next[i].rank() != types[i].rank())
@@ -334,13 +406,15 @@ fn stack_sequences(
     cx: &mut NodeCx<'_>,
     raw: &RawGraph,
     carried: Vec<Value>,
-    counter: &Symbol,
+    counting: &Counting,
 ) -> Result<Option<Stacked>, Diagnostic> {
-    let sequences: Vec<Option<Composite>> = carried.iter().map(|&v| cx.graph.composite(v).cloned()).collect();
+    let mut sequences: Vec<Option<Composite>> =
+        carried.iter().map(|&v| cx.graph.composite(v).cloned()).collect();
+    sequences.iter_mut().zip(&counting.passed).filter(|(_, passed)| **passed).for_each(|(s, _)| *s = None);
     let stacked = sequences.iter().map(Option::is_some).collect();
     let is_empty = |s: &Option<Composite>| matches!(s, Some(Composite::List(list)) if list.is_empty());
     let elements = if sequences.iter().any(is_empty) {
-        let Some(elements) = inserted(cx, raw, &carried, counter)? else { return Ok(None) };
+        let Some(elements) = inserted(cx, raw, &carried, counting)? else { return Ok(None) };
         elements
     } else {
         vec![None; carried.len()]
@@ -370,19 +444,10 @@ fn inserted(
     cx: &mut NodeCx<'_>,
     raw: &RawGraph,
     carried: &[Value],
-    counter: &Symbol,
+    counting: &Counting,
 ) -> Result<Option<Vec<Option<TensorType>>>, Diagnostic> {
     let outside = cx.graph.symbols.clone();
-    let mut body = cx.body();
-    let none = vec![false; carried.len()];
-    let types: Vec<TensorType> = carried.iter().map(|&v| cx.ty(v).clone()).collect();
-    open(&mut body, raw, &types, &none, counter)?;
-    for (input, &value) in raw.inputs[2..].iter().zip(carried) {
-        if cx.graph.composite(value).is_some() {
-            let inner = body.capture(cx.graph, value);
-            body.values.insert(input.name.clone(), inner);
-        }
-    }
+    let mut body = open_first(cx, raw, carried, counting)?;
     let Some(results) = cx.build_body(&mut body, raw) else { return Ok(None) };
     let element = |&value: &Value| match body.graph.composite(value) {
         Some(Composite::List(list)) => {
@@ -394,26 +459,83 @@ fn inserted(
     Ok(Some(results[1..=carried.len()].iter().map(element).collect()))
 }
 
+/// A body as it is in the first iteration, and its results, or nothing if it cannot be built that way.
+pub(super) fn trial(
+    cx: &mut NodeCx<'_>,
+    raw: &RawGraph,
+    carried: &[Value],
+    counting: &Counting,
+) -> Option<(Graph, Vec<Value>)> {
+    let mut body = open_first(cx, raw, carried, counting).ok()?;
+    let mut unheard = Diagnostics::new(cx.scope.diagnostics.model());
+    let results = cx.try_body(&mut body, raw, &mut unheard)?;
+    Some((body.graph, results))
+}
+
+/// An empty body whose carried values are of the types that they have first; sequences are those of outside.
+fn open_first(
+    cx: &mut NodeCx<'_>,
+    raw: &RawGraph,
+    carried: &[Value],
+    counting: &Counting,
+) -> Result<Body, Diagnostic> {
+    let mut body = cx.body();
+    let none = vec![false; carried.len()];
+    let types: Vec<TensorType> = carried.iter().map(|&v| cx.ty(v).clone()).collect();
+    open(cx, &mut body, raw, (carried, &types, &none), counting)?;
+    for (input, &value) in raw.inputs[2..].iter().zip(carried) {
+        if cx.graph.composite(value).is_some() {
+            let inner = body.capture(cx.graph, value);
+            body.values.insert(input.name.clone(), inner);
+        }
+    }
+    Ok(body)
+}
+
+/// Adds nodes to the graph of a body.
+fn inside<T>(cx: &mut NodeCx<'_>, body: &mut Body, add: impl FnOnce(&mut NodeCx<'_>) -> T) -> T {
+    std::mem::swap(cx.graph, &mut body.graph);
+    let done = add(cx);
+    std::mem::swap(cx.graph, &mut body.graph);
+    done
+}
+
 /// Adds the inputs of a body: the number of the iteration, the condition, which holds, and the carried values.
-/// Those that are `stacked` are sequences.
+/// Those that are `stacked` are sequences; what is counted is an expression of the iteration.
 fn open(
+    cx: &mut NodeCx<'_>,
     body: &mut Body,
     raw: &RawGraph,
-    types: &[TensorType],
-    stacked: &[bool],
-    counter: &Symbol,
+    (carried, types, stacked): (&[Value], &[TensorType], &[bool]),
+    counting: &Counting,
 ) -> Result<(), Diagnostic> {
-    for ((input, ty), stacked) in raw.inputs[2..].iter().zip(types).zip(stacked) {
-        let value = body.graph.add_input(&input.name, ty.clone());
-        let value = if *stacked { body.graph.add_composite(Composite::Stack(value)) } else { value };
+    for (i, (input, ty)) in raw.inputs[2..].iter().zip(types).enumerate() {
+        let mut value = body.graph.add_input(&input.name, ty.clone());
+        if stacked[i] {
+            value = body.graph.add_composite(Composite::Stack(value));
+        } else if let Some(held) = &counting.held[i] {
+            value = inside(cx, body, |cx| count(cx, held, ty))?;
+        }
         body.values.insert(input.name.clone(), value);
     }
-    let dims = Dims { dims: vec![Dim::symbol(counter.clone())], list: false };
-    let count = body.graph.add(std::rc::Rc::new(dims), Vec::new(), None, Vec::new())?[0];
-    body.values.insert(raw.inputs[0].name.clone(), count);
+    // What is passed on is read from outside, behind all that is carried.
+    for (i, &value) in carried.iter().enumerate().filter(|(i, _)| counting.passed[*i]) {
+        let inner = body.capture(cx.graph, value);
+        body.values.insert(raw.inputs[i + 2].name.clone(), inner);
+    }
+    let counter = Dim::symbol(counting.counter.clone());
+    let number = TensorType::new(DType::I64, Vec::new());
+    let counter = inside(cx, body, |cx| count(cx, &counter, &number))?;
+    body.values.insert(raw.inputs[0].name.clone(), counter);
     let holds = body.graph.add_const(Tensor::scalar(Scalar::Bool(true)));
     body.values.insert(raw.inputs[1].name.clone(), holds);
     Ok(())
+}
+
+/// An integer that is an expression of sizes, as a value of a type of one element.
+fn count(cx: &mut NodeCx<'_>, held: &Dim, ty: &TensorType) -> Result<Value, Diagnostic> {
+    let value = cx.add(Dims { dims: vec![held.clone()], list: ty.rank() == 1 }, &[])?;
+    cx.cast(value, ty.dtype)
 }
 
 /// Axes of carried values that the body changes and that are not known to change yet.
@@ -485,13 +607,17 @@ fn finish(
     cx: &mut NodeCx<'_>,
     raw: &RawGraph,
     carried: &[Value],
-    counter: Symbol,
+    counting: &Counting,
     trips: Trips,
     built: Built,
 ) -> Result<Vec<Value>, Diagnostic> {
     let Built { mut body, results, growing, outside } = built;
-    let count = carried.len();
-    let used: Vec<usize> = (count..raw.outputs.len() - 1).filter(|&i| cx.output_used(i)).collect();
+    let all = carried.len();
+    // What is passed on need not be carried, nor what is counted, where its last value is known.
+    let (left_out, kept): (Vec<usize>, Vec<usize>) =
+        (0..all).partition(|&i| counting.held[i].is_some() && (!trips.asks || !cx.output_used(i)));
+    left_out.iter().rev().for_each(|&i| _ = body.graph.inputs.remove(i));
+    let used: Vec<usize> = (all..raw.outputs.len() - 1).filter(|&i| cx.output_used(i)).collect();
     let total = match (&trips.limit, trips.asks) {
         (Some(limit), false) => limit.clone(),
         _ if used.is_empty() => Dim::ZERO,
@@ -506,8 +632,7 @@ fn finish(
     }
     let may_outgrow = !used.is_empty() && trips.limit.as_ref().is_none_or(|l| most(&total) < most(l));
     let capacity = may_outgrow.then(|| most(&total));
-    let outputs =
-        std::iter::once(0).filter(|_| trips.asks).chain(1..=count).chain(used.iter().map(|i| i + 1));
+    let outputs = std::iter::once(0).filter(|_| trips.asks).chain(kept.iter().chain(&used).map(|i| i + 1));
     body.graph.outputs = outputs.map(|i| (raw.outputs[i].name.clone(), results[i])).collect();
     for &i in &used {
         let shape = &body.graph.ty(results[i + 1]).shape;
@@ -523,24 +648,33 @@ fn finish(
             None => cx.tensor(Tensor::scalar(Scalar::Bool(true))),
         });
     }
-    inputs.extend(carried);
+    inputs.extend(kept.iter().map(|&i| carried[i]));
     inputs.extend(body.captures.iter().map(|(outer, _)| *outer));
     let op = Repeat {
         body: body.graph,
-        counter,
+        counter: counting.counter.clone(),
         limit: trips.limit,
         asks: trips.asks,
-        carried: count,
-        trips: total,
+        carried: kept.len(),
+        trips: total.clone(),
         capacity,
         collected: used.iter().map(|_| Collected { axis: 0, reversed: false }).collect(),
         growing,
     };
     let values = cx.add_all(op, &inputs)?;
-    let mut outputs = values[..count].to_vec();
-    outputs.resize(raw.outputs.len() - 1, inputs.first().copied().unwrap_or(Value(0)));
-    for (&i, &value) in used.iter().zip(&values[count..]) {
+    // What nobody reads needs no value; any will do.
+    let mut outputs = vec![carried.first().copied().unwrap_or(Value(0)); raw.outputs.len() - 1];
+    for (&i, &value) in kept.iter().chain(&used).zip(&values) {
         outputs[i] = value;
+    }
+    for i in left_out {
+        if counting.passed[i] {
+            outputs[i] = carried[i];
+        }
+        let Some(held) = counting.held[i].as_ref().filter(|_| cx.output_used(i)) else { continue };
+        let last = held.substitute(&|s| (*s == counting.counter).then(|| total.clone()));
+        let ty = cx.ty(carried[i]).clone();
+        outputs[i] = count(cx, &last, &ty)?;
     }
     Ok(outputs)
 }

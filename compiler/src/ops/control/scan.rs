@@ -1,10 +1,13 @@
 //! Scan: a graph that runs for each slice of its inputs.
+//!
+//! Before opset 9 all values had a batch axis before the scanned one: such a Scan is one over the batch, whose graph is
+//! a Scan of today.
 
 use super::branch::{graph_attribute, known};
 use super::repeat::{Collected, Repeat, counter};
 use crate::diag::{Code, Diagnostic};
 use crate::import::body::Body;
-use crate::import::raw::RawGraph;
+use crate::import::raw::{RawAttribute, RawGraph, RawNode, RawValue};
 use crate::ir::Value;
 use crate::ops::NodeCx;
 use crate::ops::movement::{Reshape, Slice, SliceAxis};
@@ -20,11 +23,85 @@ struct Sliced {
     reversed: bool,
 }
 
-/// Scan, opset 9 and later.
+/// Scan.
 pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let raw = graph_attribute(cx, "body")?;
-    let inputs = cx.all_inputs()?;
     let scanned = cx.attributes.int("num_scan_inputs")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    if cx.opset < 9 {
+        return batched(cx, raw, scanned);
+    }
+    let inputs = cx.all_inputs()?;
+    let collected = raw.outputs.len().saturating_sub(inputs.len().saturating_sub(scanned));
+    let ways = Ways {
+        in_axes: list(cx, "scan_input_axes", scanned)?,
+        in_reversed: list(cx, "scan_input_directions", scanned)?,
+        out_axes: list(cx, "scan_output_axes", collected)?,
+        out_reversed: list(cx, "scan_output_directions", collected)?,
+    };
+    scan(cx, raw, &inputs, &ways)
+}
+
+/// Scan, opset 8: every value has a batch axis, then the scanned ones theirs.
+fn batched(cx: &mut NodeCx<'_>, raw: &RawGraph, scanned: usize) -> Result<Vec<Value>, Diagnostic> {
+    if cx.optional(0).is_some() {
+        return Err(cx.unsupported("sequences of different lengths in a batch (`sequence_lens`)"));
+    }
+    let inputs = (1..cx.inputs.len()).map(|i| cx.input(i)).collect::<Result<Vec<_>, _>>()?;
+    let body = RawAttribute::Graph(Box::new(raw.clone()));
+    let directions = RawAttribute::Ints(list(cx, "directions", scanned)?);
+    let given = [
+        ("body", body),
+        ("num_scan_inputs", RawAttribute::Int(scanned as i64)),
+        ("scan_input_directions", directions),
+    ];
+    let names = |values: &[RawValue]| values.iter().map(|v| Some(v.name.clone())).collect();
+    let single = |values: &[RawValue]| {
+        values.iter().map(|v| RawValue { name: v.name.clone(), ty: None }).collect::<Vec<_>>()
+    };
+    let entry = RawNode {
+        origin: cx.origin.clone(),
+        op_type: "Scan".into(),
+        domain: String::new(),
+        opset_version: 9,
+        inputs: names(&raw.inputs),
+        outputs: names(&raw.outputs),
+        attributes: given.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+    };
+    let over_batch = RawGraph {
+        name: raw.name.clone(),
+        inputs: single(&raw.inputs),
+        outputs: single(&raw.outputs),
+        nodes: vec![entry],
+        captures: raw.captures.clone(),
+        ..RawGraph::default()
+    };
+    let [inside, outside] = [inputs.len(), raw.outputs.len()].map(|n| vec![0; n]);
+    let ways = Ways {
+        in_axes: inside.clone(),
+        in_reversed: inside,
+        out_axes: outside.clone(),
+        out_reversed: outside,
+    };
+    scan(cx, &over_batch, &inputs, &ways)
+}
+
+/// How the scanned inputs are cut and the results collected.
+struct Ways {
+    in_axes: Vec<i64>,
+    in_reversed: Vec<i64>,
+    out_axes: Vec<i64>,
+    out_reversed: Vec<i64>,
+}
+
+/// A loop over the slices of the last inputs; those before are its states.
+fn scan(
+    cx: &mut NodeCx<'_>,
+    raw: &RawGraph,
+    inputs: &[Value],
+    ways: &Ways,
+) -> Result<Vec<Value>, Diagnostic> {
+    let Ways { in_axes, in_reversed, out_axes, out_reversed } = ways;
+    let scanned = in_axes.len();
     let states = inputs.len().checked_sub(scanned).filter(|_| scanned > 0);
     let fits = |states: &usize| raw.inputs.len() == inputs.len() && raw.outputs.len() >= *states;
     let Some(states) = states.filter(fits) else {
@@ -39,10 +116,6 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         ));
     };
     let collected = raw.outputs.len() - states;
-    let [in_axes, in_reversed] = ["scan_input_axes", "scan_input_directions"].map(|n| list(cx, n, scanned));
-    let [out_axes, out_reversed] =
-        ["scan_output_axes", "scan_output_directions"].map(|n| list(cx, n, collected));
-    let (in_axes, in_reversed, out_axes, out_reversed) = (in_axes?, in_reversed?, out_axes?, out_reversed?);
     let mut sliced = Vec::with_capacity(scanned);
     for (j, &value) in inputs[states..].iter().enumerate() {
         sliced.push(Sliced { value, axis: axis(in_axes[j], cx.rank(value))?, reversed: in_reversed[j] != 0 });

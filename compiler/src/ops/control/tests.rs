@@ -242,3 +242,189 @@ fn defects_are_told() {
         }",
     ]));
 }
+
+#[test]
+fn conditions_that_count_are_numbers_of_iterations() {
+    check(
+        "g (float[n,2] x, float[2] first) => (float[] last, int64 count, float[] all) <
+            int32 zero = {0}, int32 one = {1}, int64 axis = {0}, bool go = {1}, float[2] decay = {0.5, 0.25}
+        > {
+            s = Shape(x)
+            n = Gather(s, axis)
+            limit = Cast <to = 1> (n)
+            begins = Cast <to = 1> (zero)
+            c = Less(begins, limit)
+            i, last, d, all = Loop(, c, zero, first, decay) <
+                body = b (int64 iteration, bool on, int32 i, float[2] h, float[2] d)
+                    => (bool more, int32 next, float[2] g, float[2] e, float[2] out) {
+                    row = Gather(x, i)
+                    faded = Mul(h, d)
+                    g = Add(faded, row)
+                    out = Identity(g)
+                    e = Identity(d)
+                    next = Add(i, one)
+                    at = Cast <to = 1> (next)
+                    less = Less(at, limit)
+                    more = And(less, on)
+                }
+            >
+            count = Cast <to = 7> (i)
+        }",
+        expect![[r#"
+            b2+0[1] = copy [2] b1+0[1]  // Repeat: f32[2], f32[2], f32[n,2] -> f32[2], f32[2], f32[n,2]
+            loop iteration to n  // Repeat: f32[2], f32[2], f32[n,2] -> f32[2], f32[2], f32[n,2]
+              b5+2*iteration[1] = map [2] row 0 [add(mul(in0, in1), in2)](b2+0[1], b3+0[1], b0+2*iteration[1])  // Map: f32[2], f32[2], f32[2] -> f32[2]
+              b2+0[1] = copy [2] b5+2*iteration[1]  // Repeat: f32[2], f32[2], f32[n,2] -> f32[2], f32[2], f32[n,2]
+            b6+0[] = map [] row 0 [size(n)]()  // Map:  -> i64[]
+        "#]],
+    );
+}
+
+#[test]
+fn counting_down_and_by_more_than_one() {
+    check(
+        "g (float[n,2] x) => (float[] down, float[] odd) <
+            int64 five = {5}, int64 zero = {0}, int64 one = {1}, int64 two = {2}, bool go = {1}, int64 axis = {0}
+        > {
+            s = Shape(x)
+            n = Gather(s, axis)
+            i, down = Loop(, go, five) <
+                body = b (int64 iteration, bool on, int64 i) => (bool more, int64 next, float[2] out) {
+                    out = Gather(x, i)
+                    next = Sub(i, two)
+                    less = Less(next, zero)
+                    more = Not(less)
+                }
+            >
+            j, odd = Loop(five, go, one) <
+                body = c (int64 iteration, bool on, int64 j) => (bool more, int64 next, float[2] out) {
+                    out = Gather(x, j)
+                    next = Add(j, two)
+                    more = Greater(n, next)
+                }
+            >
+        }",
+        expect![[r#"
+            loop iteration to 3  // Repeat: f32[n,2] -> f32[3,2]
+              b1+2*iteration[1] = copy [2] b0+-4*iteration+10[1]  // Reshape: f32[1,2] -> f32[2]
+            loop iteration_2 to min(5,max(-floor((-n+1)/(2))-1,0)+1)  // Repeat: f32[n,2] -> f32[min(5,max(-floor((-n+1)/(2))-1,0)+1),2]
+              b2+2*iteration_2[1] = copy [2] b0+4*iteration_2+2[1]  // Reshape: f32[1,2] -> f32[2]
+        "#]],
+    );
+}
+
+/// Only the part of a condition that counts bounds the loop; the rest still ends it.
+#[test]
+fn other_conditions_still_end_loops() {
+    check(
+        "g (float x, float most) => (float y, float[] all) <int64 zero = {0}, int64 one = {1}, int64 six = {6}, bool go = {1}> {
+            i, y, all = Loop(, go, zero, x) <
+                body = b (int64 iteration, bool on, int64 i, float h) => (bool more, int64 next, float g, float out) {
+                    g = Add(h, h)
+                    out = Identity(g)
+                    next = Add(i, one)
+                    few = Less(next, six)
+                    small = Less(g, most)
+                    more = And(few, small)
+                }
+            >
+        }",
+        expect![[r#"
+            b3+0[] = copy [] b2+0[]  // Repeat: bool[], f32[], f32[] -> f32[], f32[all_0]
+            b4+0[] = copy [] b0+0[]  // Repeat: bool[], f32[], f32[] -> f32[], f32[all_0]
+            loop iteration to 6 while b3+0  // Repeat: bool[], f32[], f32[] -> f32[], f32[all_0]
+              b5+iteration[] = map [] row 0 [add(in0, in1)](b4+0[], b4+0[])  // Map: f32[], f32[] -> f32[]
+              b3+0[] = map [] row 0 [and(less(size(iteration+1), 6), less(in0, in1))](b5+iteration[], b1+0[])  // Map: f32[], f32[] -> bool[]
+              b4+0[] = copy [] b5+iteration[]  // Repeat: bool[], f32[], f32[] -> f32[], f32[all_0]
+        "#]],
+    );
+}
+
+/// A carried integer that is not counted keeps its place.
+#[test]
+fn what_changes_by_data_is_carried() {
+    check(
+        "g (int64[4] x) => (int64 sum, float[] r) <int64 zero = {0}, int64 one = {1}, int64 four = {4}, bool go = {1}, float[1] f = {1}> {
+            i, sum = Loop(, go, zero, zero) <
+                body = b (int64 iteration, bool on, int64 i, int64 k) => (bool more, int64 next, int64 m) {
+                    e = Gather(x, i)
+                    m = Add(k, e)
+                    next = Add(i, one)
+                    more = Less(next, four)
+                }
+            >
+            r = Identity(f)
+        }",
+        expect![[r#"
+            b2+0[] = copy [] b1+0[]  // Repeat: i64[], i64[4] -> i64[]
+            loop iteration to 4  // Repeat: i64[], i64[4] -> i64[]
+              b2+0[] = map [] row 0 [add(in0, in1)](b2+0[], b0+iteration[])  // Map: i64[], i64[] -> i64[]
+            b5+0[1] = copy [1] b4+0[1]  // result "r": f32[1]
+        "#]],
+    );
+}
+
+#[test]
+fn scans_of_old_models_have_a_batch() {
+    check(
+        "<opset_import: [\"\" : 8]> g (float[n,2] s, float[n,5,2] x) => (float[] t, float[] y) {
+            t, y = Scan <num_scan_inputs = 1, directions = [1]> (, s, x) <
+                body = e (float[2] a, float[2] z) => (float[2] c, float[2] d) {
+                    c = Add(a, z)
+                    d = Identity(c)
+                }
+            >
+        }",
+        expect![[r#"
+            loop iteration to n  // Repeat: f32[n,2], f32[n,5,2] -> f32[n,2], f32[n,5,2]
+              b4+0[1] = copy [2] b0+2*iteration[1]  // Repeat: f32[2], f32[5,2] -> f32[2], f32[5,2]
+              loop iteration_2 to 5  // Repeat: f32[2], f32[5,2] -> f32[2], f32[5,2]
+                b5+2*iteration_2[1] = map [2] row 0 [add(in0, in1)](b4+0[1], b1+10*iteration-2*iteration_2+8[1])  // Map: f32[2], f32[2] -> f32[2]
+                b4+0[1] = copy [2] b5+2*iteration_2[1]  // Repeat: f32[2], f32[5,2] -> f32[2], f32[5,2]
+              b2+2*iteration[1] = copy [2] b4+0[1]  // Repeat: f32[n,2], f32[n,5,2] -> f32[n,2], f32[n,5,2]
+              b3+10*iteration[2, 1] = copy [5, 2] b5+0[2, 1]  // Repeat: f32[n,2], f32[n,5,2] -> f32[n,2], f32[n,5,2]
+        "#]],
+    );
+}
+
+/// The parts between positions that a model computes: bags of an embedding.
+#[test]
+fn positions_found_in_lists_cut_and_decide() {
+    check(
+        "g (float[6,2] x, int64[3] offsets) => (float[] r) <
+            int64[1] zero = {0}, int64[1] one = {1}, bool go = {1}, int64[1] two = {2}, float[2] none = {0, 0}
+        > {
+            i, r = Loop(, go, zero) <
+                body = b (int64 iteration, bool on, int64[1] i) => (bool more, int64[1] next, float[2] sum) {
+                    next = Add(i, one)
+                    after = Add(next, one)
+                    begin = Slice(offsets, i, next)
+                    end = Slice(offsets, next, after)
+                    empty = Equal(begin, end)
+                    sum = If (empty) <
+                        then_branch = t () => (float[2] p) { p = Identity(none) },
+                        else_branch = e () => (float[2] q) {
+                            rows = Slice(x, begin, end)
+                            q = ReduceSum <keepdims = 0> (rows, zero)
+                        }
+                    >
+                    less = Less(next, two)
+                    more = Squeeze(less)
+                }
+            >
+        }",
+        expect![[r#"
+            loop iteration to 2  // Repeat: i64[3], f32[6,2] -> f32[2,2]
+              b3+0[1] = map [1] row 0 [equal(in0, in1)](b1+iteration[1], b1+iteration+1[1])  // Map: i64[1], i64[1] -> bool[1]
+              if b3+0  // Branch: bool[1], i64[1], i64[1], f32[6,2] -> f32[2]
+                b2+2*iteration[1] = copy [2] b4+0[1]  // Branch: bool[1], i64[1], i64[1], f32[6,2] -> f32[2]
+              else
+                b5+0[] = map [] row 0 [let t6 = max(min(in0, 6), -7); let t12 = max(min(in1, 6), -7); min(max(sub(select(less(t12, 0), add(t12, 6), t12), max(select(less(t6, 0), add(t6, 6), t6), 0)), 0), 6)](b1+iteration[], b1+iteration+1[])  // Map: i64[], i64[] -> i64[]
+                b6+0[] = map [] row 0 [let t6 = max(min(in0, 6), -7); select(equal(in1, 0), 0, max(select(less(t6, 0), add(t6, 6), t6), 0))](b1+iteration[], b5+0[])  // Map: i64[], i64[] -> i64[]
+                rows_0_start = b6+0  // Bind: i64[] -> i64[]
+                rows_0 = b5+0  // Bind: i64[] -> i64[]
+                reduce::reduce_f32(reduce::Reduction::Sum, 1, rows_0, 2, x: b0+2*rows_0_start, y: mut b7+0)  // Reduce: f32[rows_0,2] -> f32[1,2]
+                b2+2*iteration[1] = copy [2] b7+0[1]  // Reshape: f32[1,2] -> f32[2]
+        "#]],
+    );
+}
