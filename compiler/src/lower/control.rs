@@ -112,7 +112,8 @@ impl LowerCx<'_> {
         }
         let (mut body, results) = self.block(r.body, inputs, &wanted, &joins)?;
         let first = usize::from(condition.is_some());
-        self.hand_over(&mut body, &results[first..first + r.carried], &states);
+        let kept: Vec<BufferId> = wanted.iter().flatten().map(|view| view.buffer).collect();
+        self.hand_over(&mut body, &results[first..first + r.carried], &states, &kept);
         let condition = condition.and_then(|view| view.place());
         let (counter, limit) = (r.counter.clone(), r.limit.clone());
         let (growing, trips) = (r.growing.clone(), r.trips.clone());
@@ -153,8 +154,8 @@ impl LowerCx<'_> {
         state
     }
 
-    /// Ends an iteration: the results become the states of the next.
-    fn hand_over(&mut self, body: &mut Block, results: &[View], states: &[Carried]) {
+    /// Ends an iteration: the results become the states of the next. What is in the `kept` buffers is read there too.
+    fn hand_over(&mut self, body: &mut Block, results: &[View], states: &[Carried], kept: &[BufferId]) {
         let outside = std::mem::replace(&mut self.program.steps, std::mem::take(&mut body.steps));
         let is_state = |view: &View| states.iter().any(|s| s.view.buffer == view.buffer);
         let nexts: Vec<View> =
@@ -176,7 +177,8 @@ impl LowerCx<'_> {
         }
         body.steps = std::mem::replace(&mut self.program.steps, outside);
         for (result, &Carried { view: ref state, has_room }) in saved.iter().zip(states) {
-            let own = matches!(self.program.buffer(result.buffer).class, Class::Arena);
+            let own = matches!(self.program.buffer(result.buffer).class, Class::Arena)
+                && !kept.contains(&result.buffer);
             let whole = self.program.buffer(result.buffer).len == self.program.buffer(state.buffer).len;
             let once = saved.iter().filter(|other| other.buffer == result.buffer).count() == 1;
             if own && whole && once && !has_room && result.is_dense() && result.buffer != state.buffer {

@@ -428,3 +428,28 @@ fn positions_found_in_lists_cut_and_decide() {
         "#]],
     );
 }
+
+/// The condition is read where it is, also if it is carried as well.
+#[test]
+fn a_condition_that_is_carried_is_written_twice() {
+    check(
+        "g (float x, float most) => (float y, bool last) <bool go = {1}> {
+            last, y = Loop(, go, go, x) <
+                body = b (int64 iteration, bool on, bool before, float h) => (bool more, bool again, float g) {
+                    g = Add(h, h)
+                    more = Less(g, most)
+                    again = Identity(more)
+                }
+            >
+        }",
+        expect![[r#"
+            b3+0[] = copy [] b2+0[]  // Repeat: bool[], bool[], f32[], f32[] -> bool[], f32[]
+            b4+0[] = copy [] b2+0[]  // Repeat: bool[], bool[], f32[], f32[] -> bool[], f32[]
+            b5+0[] = copy [] b0+0[]  // Repeat: bool[], bool[], f32[], f32[] -> bool[], f32[]
+            loop iteration while b3+0  // Repeat: bool[], bool[], f32[], f32[] -> bool[], f32[]
+              b5+0[] = map [] row 0 [add(in0, in1)](b5+0[], b5+0[])  // Map: f32[], f32[] -> f32[]
+              b3+0[] = map [] row 0 [less(in0, in1)](b5+0[], b1+0[])  // Map: f32[], f32[] -> bool[]
+              b4+0[] = copy [] b3+0[]  // Repeat: bool[], bool[], f32[], f32[] -> bool[], f32[]
+        "#]],
+    );
+}
