@@ -221,6 +221,11 @@ impl Expr {
         self.nodes.iter().any(|n| matches!(n.kind, ExprKind::Reduce(..)))
     }
 
+    /// Whether it asks for an index of its point.
+    pub fn has_indices(&self) -> bool {
+        self.nodes.iter().any(|n| matches!(n.kind, ExprKind::Index(_)))
+    }
+
     /// The input that this expression returns unchanged, if that is all it does.
     pub fn as_identity(&self) -> Option<usize> {
         match self.node(self.output).kind {

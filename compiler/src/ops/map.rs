@@ -86,7 +86,10 @@ impl Op for Map {
 
     fn content(&self, inputs: &[Fact<'_>]) -> Option<Vec<Dim>> {
         let elements = Dim::product(&self.space).as_usize().filter(|&n| n <= 64)?;
-        if self.expr.has_reductions() || self.space.len() > 1 {
+        // Of more axes, elements are counted through, so each input must be counted like the result.
+        let alike = |f: &Fact<'_>| f.ty.elements().is(1) || f.ty.shape == self.space;
+        let flat = self.space.len() <= 1 || inputs.iter().all(alike) && !self.expr.has_indices();
+        if self.expr.has_reductions() || !flat {
             return None;
         }
         let per_input: Option<Vec<&[Dim]>> = inputs.iter().map(|f| f.content).collect();

@@ -237,4 +237,22 @@ mod tests {
         let (_, y) = graph.outputs[0];
         assert_eq!(graph.producer(y).map(|n| n.op.name()), Some("Concat"), "{graph}");
     }
+
+    /// Pairs of amounts, as TensorFlow has them, keep their form on the way to those of ONNX.
+    #[test]
+    fn matrices_of_sizes_are_expressions() {
+        let model = "g (float[n] x) => (float[] y) <int64[1] zero = {0}, int64[1] all = {-1}, int32[1] none = {0}, int32[1] limit = {64}> {
+            s = Shape(x)
+            s32 = Cast <to = 6> (s)
+            missing = Sub(limit, s32)
+            pair = Concat <axis = 0> (none, missing)
+            row = Unsqueeze(pair, zero)
+            wide = Cast <to = 7> (row)
+            turned = Transpose(wide)
+            pads = Reshape(turned, all)
+            y = Pad(x, pads)
+        }";
+        let graph = crate::testing::graph_of(model);
+        assert_eq!(graph.ty(graph.outputs[0].1).to_string(), "f32[64]");
+    }
 }
