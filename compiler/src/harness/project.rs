@@ -7,7 +7,7 @@
 use super::runtime::Runtime;
 use super::{Cache, Compiled, Digest, glue};
 use crate::artifact::Blob;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -222,12 +222,18 @@ impl<'a> Builder<'a> {
         let target = self.cache.dir("target")?;
         let outcome = cargo::build(&dir, &target, BUILD_LIMIT, self.progress)?;
         let mut results = Vec::new();
+        let mut kept = BTreeSet::new();
         for program in programs {
             if let Some(built) = outcome.executables.get(&program.name) {
                 let binary = into.join(&program.name);
                 let fail = |e: std::io::Error| format!("cannot keep {}: {e}", binary.display());
-                fs::rename(built, &binary).or_else(|_| fs::copy(built, &binary).map(|_| ())).map_err(fail)?;
-                cargo::forget(&target, &program.name);
+                // Models that become the same program are built once.
+                if kept.insert(&program.name) {
+                    fs::rename(built, &binary)
+                        .or_else(|_| fs::copy(built, &binary).map(|_| ()))
+                        .map_err(fail)?;
+                    cargo::forget(&target, &program.name);
+                }
                 results.push(Ok(binary));
             } else {
                 let complaints: Vec<cargo::Complaint> =
