@@ -103,7 +103,11 @@ impl FileBlob {
         }
         let unreadable = |error| WeightsError::Unreadable { path: path.to_path_buf(), error };
         let mut file = File::open(path).map_err(unreadable)?;
-        let got = file.metadata().map_err(unreadable)?.len();
+        let about = file.metadata().map_err(unreadable)?;
+        if !about.is_file() {
+            return Err(unreadable(io::Error::other("it is a folder or a device, not a file")));
+        }
+        let got = about.len();
         if got != self.bytes {
             return Err(WeightsError::Length { path: path.to_path_buf(), expected: self.bytes, got });
         }
@@ -131,6 +135,17 @@ impl FileBlob {
         let blob = Blob::new(unsafe { &*whole });
         _ = self.loaded.set(blob);
         Ok(())
+    }
+
+    /// [`load`](FileBlob::load) where there is no way to return an error.
+    ///
+    /// # Panics
+    /// If the file cannot be read, or is not the file of these weights.
+    #[track_caller]
+    pub fn expect(&self) {
+        if let Err(error) = self.load() {
+            std::panic!("{error}");
+        }
     }
 
     /// A weight tensor, or several.
@@ -184,7 +199,12 @@ impl fmt::Display for WeightsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WeightsError::Unreadable { path, error } => {
-                write!(f, "the weights {} cannot be read: {error}", path.display())
+                let path = path.display();
+                write!(
+                    f,
+                    "the weights {path} cannot be read: {error}; the file belongs beside the executable, \
+                     `with_weights_file` and `load_weights` take it from elsewhere"
+                )
             }
             WeightsError::Length { path, expected, got } if got < expected => {
                 write!(f, "the weights {} are cut short: {got} of {expected} bytes", path.display())

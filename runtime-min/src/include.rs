@@ -107,6 +107,37 @@ macro_rules! worker_of_file {
                 Ok(Self { memory: $crate::Memory::heap() $(, $field: $value)* })
             }
         }
+        $crate::load_weights_of_file!($model, $weights);
+    };
+}
+
+/// What maps the weights of a generated model before any worker is made.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! load_weights_of_file {
+    ($model:ident, $weights:path) => {
+        impl $model<'static> {
+            /// Maps the weights from this file, unless they are mapped already. Call it before the first worker is made if
+            /// they are not beside the executable.
+            ///
+            /// # Errors
+            /// If the file cannot be read, or does not hold the weights of this program.
+            pub fn load_weights(
+                path: impl ::core::convert::AsRef<::std::path::Path>,
+            ) -> ::core::result::Result<(), $crate::WeightsError> {
+                $weights.load_from(path.as_ref())
+            }
+
+            /// [`Self::load_weights`] that checks the length of the file but does not read it for its content.
+            ///
+            /// # Errors
+            /// If the file cannot be read, or has another length.
+            pub fn load_weights_unchecked(
+                path: impl ::core::convert::AsRef<::std::path::Path>,
+            ) -> ::core::result::Result<(), $crate::WeightsError> {
+                $weights.load_unchecked(path.as_ref())
+            }
+        }
     };
 }
 

@@ -108,3 +108,38 @@ fn variants_store_what_differs_only() {
     let bundle = ingrain_compiler::compile(&[(a, options()), (b, options())]).unwrap();
     assert_eq!(bundle.blob.len(), alone.blob.len() + differing);
 }
+
+ingrain::onnx_model! {
+    /// Two sets of weights, and one that can be replaced, in a file.
+    mod filed {
+        variants: {
+            a: "../examples/shared-weights/data/t5_lora_a_encoder.onnx",
+            b: "../examples/shared-weights/data/t5_lora_b_encoder.onnx",
+        },
+        dims: { batch: 1, seq: 1..=16 },
+        overridable: ["onnx::MatMul_512"],
+        weights: "file",
+    };
+}
+
+#[test]
+fn variants_and_replaceable_weights_come_from_a_file_too() {
+    let run = |worker: &mut filed::Model<'_>| {
+        let input_ids = TensorRef::new(&[3, 1, 4, 1], [1, 4]).unwrap();
+        let attention_mask = TensorRef::new(&[1; 4], [1, 4]).unwrap();
+        let out = worker.run(filed::Inputs { input_ids, attention_mask }).unwrap();
+        out.encoder_hidden_states.data.iter().map(|v| v.to_bits()).collect::<Vec<u32>>()
+    };
+    // Nothing is mapped yet, and no file is beside the test: this finds it where the compiler wrote it.
+    let of_b = filed::Weights::of(filed::Variant::B);
+    let missing = filed::Model::with_weights_file_unchecked("/nowhere/at.all", filed::Variant::A);
+    assert!(missing.is_ok(), "weights are mapped already");
+    let b = run(&mut filed::Model::new(filed::Variant::B).unwrap());
+    let mut worker = filed::Model::with_weights_file("unused", filed::Variant::A).unwrap();
+    let a = run(&mut worker);
+    assert_ne!(a, b);
+    worker.set_weights(&of_b);
+    assert_eq!(run(&mut worker), b);
+    assert!(filed::Model::load_weights("unused").is_ok());
+    assert!(filed::Model::load_weights_unchecked("unused").is_ok());
+}

@@ -133,8 +133,9 @@ fn a_wrong_file_is_refused_with_the_reason() {
     );
     let missing = told(&folder.0.join("missing.blob"), false);
     assert!(missing.starts_with("the weights FILE cannot be read: "), "{missing}");
+    assert!(missing.contains("the file belongs beside the executable"), "{missing}");
     let no_file = told(&folder.0, false);
-    assert!(no_file.starts_with("the weights FILE "), "{no_file}");
+    assert!(no_file.starts_with("the weights FILE cannot be read: it is a folder"), "{no_file}");
 }
 
 #[test]

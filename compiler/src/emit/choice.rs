@@ -169,15 +169,34 @@ impl<'a> Choice<'a> {
                 let (name, slot) = (ident(&field.field), slot(place, field.dtype));
                 quote!(#name: super::WEIGHTS.array(#slot),)
             });
-            quote!(Weights { #(#values)* })
+            // What cannot be mapped is told here and not at the first weight.
+            let weights = quote!(Weights { #(#values)* });
+            match self.cx.weights_in_file {
+                true => quote!({ super::WEIGHTS.expect(); #weights }),
+                false => weights,
+            }
         };
+        let (doc, panics) = match self.cx.weights_in_file {
+            true => (
+                "Those of the model. Maps the file beside the executable unless weights are mapped already.",
+                quote! {
+                    ///
+                    /// # Panics
+                    /// If the file cannot be read, or does not hold the weights of this program: `Model::load_weights` and
+                    /// the makers of workers return that as an error.
+                },
+            ),
+            false => ("Those of the model.", TokenStream::new()),
+        };
+        let doc = format!(" {doc}");
         let makers = match self.cx.variants {
             Some(variants) => {
                 let names = self.variant_names();
                 let values = variants.plans.iter().map(|plan| built_in(&plan.defaults));
                 quote! {
                     impl<'a> Weights<'a> {
-                        /// Those of a variant. In a program that maps its weights from a file, make a worker first.
+                        #[doc = #doc]
+                        #panics
                         pub fn of(variant: Variant) -> Self {
                             match variant { #(Variant::#names => #values,)* }
                         }
@@ -188,7 +207,8 @@ impl<'a> Choice<'a> {
                 let values = built_in(&self.cx.plan.defaults);
                 quote! {
                     impl<'a> Default for Weights<'a> {
-                        /// Those of the model. In a program that maps its weights from a file, make a worker first.
+                        #[doc = #doc]
+                        #panics
                         fn default() -> Self {
                             #values
                         }
@@ -253,18 +273,7 @@ impl<'a> Choice<'a> {
                 }
             }
         });
-        let from = self.cx.weights_in_file.then(|| {
-            quote! {
-                /// Maps the weights from this file, unless they are mapped already. Call it before the first worker is
-                /// made if they are not beside the executable.
-                ///
-                /// # Errors
-                /// If the file cannot be read, or does not hold the weights of this program.
-                pub fn load_weights(path: &::std::path::Path) -> Result<(), ::ingrain::WeightsError> {
-                    super::WEIGHTS.load_from(path)
-                }
-            }
-        });
+        let from = self.cx.weights_in_file.then(|| self.of_file(&param, &new));
         let heap = quote! {
             #from
             ::ingrain::with_alloc! {
@@ -290,6 +299,41 @@ impl<'a> Choice<'a> {
             #set_variant
         };
         (heap, methods)
+    }
+}
+
+impl Choice<'_> {
+    /// What makes workers of a file that is somewhere. `new` makes one when the file is mapped.
+    fn of_file(&self, param: &Option<TokenStream>, new: &TokenStream) -> TokenStream {
+        quote! {
+            ::ingrain::load_weights_of_file!(Model, super::WEIGHTS);
+            impl<'m> Model<'m> {
+                /// A worker with its memory on the heap, and weights from this file unless they are mapped already.
+                ///
+                /// # Errors
+                /// If the file cannot be read, or does not hold the weights of this program.
+                pub fn with_weights_file(
+                    path: impl AsRef<::std::path::Path>,
+                    #param
+                ) -> Result<Self, ::ingrain::WeightsError> {
+                    super::WEIGHTS.load_from(path.as_ref())?;
+                    #new
+                }
+
+                /// [`Self::with_weights_file`] that checks the length of the file but does not read it for its content, so
+                /// that a worker of a large model is there at once.
+                ///
+                /// # Errors
+                /// If the file cannot be read, or has another length.
+                pub fn with_weights_file_unchecked(
+                    path: impl AsRef<::std::path::Path>,
+                    #param
+                ) -> Result<Self, ::ingrain::WeightsError> {
+                    super::WEIGHTS.load_unchecked(path.as_ref())?;
+                    #new
+                }
+            }
+        }
     }
 }
 
