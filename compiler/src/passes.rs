@@ -83,6 +83,11 @@ pub const PIPELINE: &[Pass] = &[
         run: sink_transposes::run,
     },
     Pass {
+        name: "fold_moved",
+        why: "brings constants into the order that their readers have now, where nothing else reads them",
+        run: fold_constants::run_free,
+    },
+    Pass {
         name: "settle_reshapes",
         why: "brings maps to the products that they follow; before anything fuses, after transposes found their places",
         run: settle_reshapes::run,
@@ -112,6 +117,11 @@ pub const PIPELINE: &[Pass] = &[
         name: "line_up_distances",
         why: "computes biases of relative positions for each distance; when what a distance decides is one map",
         run: line_up_distances::run,
+    },
+    Pass {
+        name: "fold_lines",
+        why: "turns tables whose entries are read line by line, where nothing else reads them",
+        run: fold_constants::run_free,
     },
     Pass {
         name: "split_rows",

@@ -2,8 +2,10 @@
 
 #[cfg(test)]
 mod size_tests;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod untie;
 #[cfg(test)]
 mod value_tests;
 mod variants;
@@ -15,7 +17,7 @@ use crate::import::{self, raw::RawAttribute, raw::RawModel};
 use crate::ir::Graph;
 use crate::lir::{Program, StatePort, Step};
 use crate::lower::Layouts;
-use crate::options::{ModelSource, Optimize, Options, WeightsIn};
+use crate::options::{ModelSource, Optimize, Options, WeightsIn, describes};
 use crate::plan::{Plan, Room};
 use crate::report::{self, Report, ValueReport};
 use crate::state::{self, State};
@@ -23,6 +25,18 @@ use crate::types::{Contents, Dim, Symbols};
 use crate::{emit, lower, passes, plan};
 use std::collections::BTreeMap;
 use weights::{Firsts, Initializers};
+
+/// A model as it was read.
+struct Read<'a> {
+    source: &'a ModelSource,
+    options: &'a Options,
+    /// Which program it belongs to.
+    member: usize,
+    raw: RawModel,
+    initializers: Initializers,
+    /// Bytes by which folding may make its constants grow.
+    growth: usize,
+}
 
 /// A model as far as it can be taken without the others it ships with.
 struct Prepared {
@@ -43,15 +57,13 @@ struct Lowered {
 pub(crate) fn compile(models: &[(ModelSource, Options)]) -> Result<Artifact, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
     let mut contents = Contents::default();
-    let mut prepared = Vec::with_capacity(models.len());
-    // Variants stand side by side.
-    let with_variants = models.iter().flat_map(|(source, options)| {
-        let own = source.variants.is_empty().then_some(source);
-        own.into_iter().chain(source.variants.iter().map(|(_, variant)| variant)).map(move |s| (s, options))
-    });
-    for (source, options) in with_variants {
+    let mut read = read_all(models, &mut contents, &mut diagnostics);
+    mark(&mut read, &mut contents);
+    let mut prepared = Vec::with_capacity(read.len());
+    for model in read {
+        let (source, options) = (model.source, model.options);
         let mut own = Diagnostics::new(&source.file);
-        match prepare(source, options, &mut contents, &mut own) {
+        match prepare(model, &mut own) {
             Some(done) if own.is_empty() => prepared.push((source, options, done)),
             _ => diagnostics.append(own),
         }
@@ -95,24 +107,75 @@ struct AboutBundle<'a> {
     in_file: bool,
 }
 
-/// Import and passes.
-fn prepare(
-    source: &ModelSource,
-    options: &Options,
+/// Reads the models that can be read, variants side by side.
+fn read_all<'a>(
+    models: &'a [(ModelSource, Options)],
     contents: &mut Contents,
     diagnostics: &mut Diagnostics,
-) -> Option<Prepared> {
-    check_dumps(options, diagnostics);
-    let raw = import::raw::read(source, diagnostics).ok()?;
-    let graph = import::graph::build(&raw.graph, options, diagnostics);
+) -> Vec<Read<'a>> {
+    let mut read = Vec::with_capacity(models.len());
+    for (member, (source, options)) in models.iter().enumerate() {
+        let own = source.variants.is_empty().then_some(source);
+        for source in own.into_iter().chain(source.variants.iter().map(|(_, variant)| variant)) {
+            let mut own = Diagnostics::new(&source.file);
+            check_dumps(options, &mut own);
+            match import::raw::read(source, &mut own) {
+                Ok(raw) if own.is_empty() => {
+                    let initializers = Initializers::of(&raw, contents);
+                    read.push(Read { source, options, member, raw, initializers, growth: 0 });
+                }
+                // What can be built of it tells more that is wrong.
+                Ok(raw) => {
+                    import::graph::build(&raw.graph, options, &mut own);
+                    diagnostics.append(own);
+                }
+                Err(_) => diagnostics.append(own),
+            }
+        }
+    }
+    read
+}
+
+/// Gives all constants their standing, and says how much each model may grow.
+fn mark(read: &mut [Read<'_>], contents: &mut Contents) {
+    let replaceable: Vec<_> = read
+        .iter()
+        .map(|read| {
+            let patterns = &read.options.overridable;
+            move |name: &str| patterns.iter().any(|pattern| describes(pattern, name))
+        })
+        .collect();
+    let mut members: Vec<standing::Member<'_>> = Vec::new();
+    let mut last = None;
+    for (read, replaceable) in read.iter_mut().zip(&replaceable) {
+        match members.last_mut().filter(|_| last == Some(read.member)) {
+            Some(member) => member.models.push(&mut read.raw),
+            None => members.push(standing::Member { models: vec![&mut read.raw], replaceable }),
+        }
+        last = Some(read.member);
+    }
+    standing::mark(&mut members, contents);
+    // Variants may grow alike, or else they would not become one program.
+    let all: Vec<(usize, usize)> =
+        read.iter().map(|model| (model.member, model.initializers.growth(&model.raw))).collect();
+    for model in read {
+        let of_member = all.iter().filter(|(member, _)| *member == model.member);
+        model.growth = of_member.map(|(_, growth)| *growth).min().unwrap_or(0);
+    }
+}
+
+/// Import and passes.
+fn prepare(model: Read<'_>, diagnostics: &mut Diagnostics) -> Option<Prepared> {
+    let Read { source, options, raw, initializers, growth, .. } = model;
+    let mut graph = import::graph::build(&raw.graph, options, diagnostics);
     if !diagnostics.is_empty() {
         return None;
     }
+    graph.growth = Some(growth);
     let states = state::bind(&graph, options, diagnostics);
     if !diagnostics.is_empty() {
         return None;
     }
-    let initializers = Initializers::of(&raw, contents);
     let (initializer_bytes, unique_initializer_bytes) = initializers.bytes();
     let mut report = Report {
         file: source.file.clone(),

@@ -12,7 +12,7 @@ pub use dim::{Dim, Range, Symbol, Symbols};
 pub use dtype::DType;
 pub use origin::Origin;
 pub use scalar::Scalar;
-pub use tensor::Tensor;
+pub use tensor::{Standing, Tensor};
 
 use std::fmt;
 

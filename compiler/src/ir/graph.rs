@@ -4,7 +4,7 @@ use super::content::{self, Sizes};
 use super::op::{Fact, Op};
 use crate::diag::{Code, Diagnostic};
 use crate::expr::Expr;
-use crate::types::{DType, Dim, Origin, Range, Scalar, Symbol, Symbols, Tensor, TensorType};
+use crate::types::{DType, Dim, Origin, Range, Scalar, Standing, Symbol, Symbols, Tensor, TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
@@ -125,12 +125,16 @@ pub struct Graph {
     extents: BTreeSet<Dim>,
     /// Inputs, by name, that must have this value.
     pub pinned: Vec<(String, Tensor)>,
+    /// Bytes by which folding may still make the constants grow, for graphs of models.
+    pub growth: Option<usize>,
 }
 
 /// Results of at most this many bytes are computed as soon as a node of constants is added.
 const FOLD_BYTES: usize = 1 << 10;
 /// So are larger ones, up to this many bytes, if they are not larger than what they are computed from.
 const FOLD_BYTES_IF_SHRINKING: usize = 1 << 14;
+/// What is neither a size nor a position is a weight if it takes more bytes than this.
+const FOLD_WEIGHTS_BYTES: usize = 64;
 
 impl Graph {
     /// An empty graph over these symbols.
@@ -218,8 +222,10 @@ impl Graph {
 
     /// Adds a constant.
     pub fn add_const(&mut self, tensor: Tensor) -> Value {
-        let content =
-            if tensor.len() <= 64 { tensor.scalars().map(content::parts_of).collect() } else { None };
+        // What differs between variants is no number that anything depends on, unless it can be a size.
+        let counts = matches!(tensor.dtype(), DType::I64 | DType::I32 | DType::Bool);
+        let told = tensor.len() <= 64 && (counts || tensor.role().is_none());
+        let content = if told { tensor.scalars().map(content::parts_of).collect() } else { None };
         self.push(tensor.ty(), Def::Const(tensor), content)
     }
 
@@ -289,6 +295,16 @@ impl Graph {
         if small {
             let constants: Option<Vec<Tensor>> = facts.iter().map(|f| f.constant.cloned()).collect();
             if let Some(results) = constants.and_then(|c| op.eval(&c)) {
+                let roles: Vec<Option<u64>> =
+                    inputs.iter().map(|&v| self.constant(v).and_then(Tensor::role)).collect();
+                let derived = |t: Tensor, at: usize| {
+                    // What only has another shape stays what it is.
+                    let own = t.is_kept() || t.role().is_some();
+                    if own { t } else { t.standing(Standing::derived(roles.iter().copied(), at)) }
+                };
+                let first = self.values.len();
+                let results = results.into_iter().enumerate().map(|(i, t)| derived(t, first + i));
+                let results: Vec<Tensor> = results.collect();
                 return Ok(results.into_iter().map(|t| self.add_const(t)).collect());
             }
         }
@@ -342,15 +358,18 @@ impl Graph {
     }
 }
 
-/// Whether a node of these inputs is folded at once: all of them are constants, and the result does not make the
-/// program larger.
+/// Whether a node of these inputs is folded at once: all of them are constants, and the result is small. What is made of
+/// weights waits for the pass that knows who else reads them.
 fn fold_pays(types: &[TensorType], facts: &[Fact<'_>]) -> bool {
     let bytes = |t: &TensorType| t.elements().as_usize().and_then(|n| n.checked_mul(t.dtype.size()));
     let Some(result) = types.iter().map(bytes).sum::<Option<usize>>() else { return false };
     let Some(given) = facts.iter().map(|f| f.constant.map(|t| t.bytes().len())).sum::<Option<usize>>() else {
         return false;
     };
-    given <= 16 * FOLD_BYTES_IF_SHRINKING
+    let counts = types.iter().all(|t| matches!(t.dtype, DType::I64 | DType::I32 | DType::Bool));
+    let weights = !counts && result > FOLD_WEIGHTS_BYTES;
+    !weights
+        && given <= 16 * FOLD_BYTES_IF_SHRINKING
         && (result <= FOLD_BYTES || result <= given && result <= FOLD_BYTES_IF_SHRINKING)
 }
 

@@ -31,6 +31,7 @@ impl<'a> Rebuild<'a> {
         rebuild.new.requirements = old.requirements.clone();
         rebuild.new.defaults = old.defaults.clone();
         rebuild.new.pinned = old.pinned.clone();
+        rebuild.new.growth = old.growth;
         for (_, &input) in old.inputs.iter().enumerate().filter(|(i, _)| keep(*i)) {
             let data = old.value(input);
             let value = rebuild.new.add_input(data.name.as_deref().unwrap_or_default(), data.ty.clone());

@@ -75,17 +75,23 @@ impl<'a> LowerCx<'a> {
         self.input(i)
     }
 
-    /// A value where it is, with any strides. Constants are stored as the model has them.
+    /// A value where it is, with any strides. Constants are stored as the model has them, or as it has their transpose.
     pub fn view(&mut self, value: Value) -> View {
         if let Some(view) = &self.views[value.0 as usize] {
             return view.clone();
         }
         let data = self.graph.value(value);
         let view = match self.graph.constant(value) {
-            Some(tensor) => {
-                let place = self.weight(tensor, Packing::Plain, data.name.as_deref());
-                View::dense(place.buffer, data.ty.dtype, &data.ty.shape)
-            }
+            Some(tensor) => match self.layouts.transpose_of(tensor) {
+                Some(stored) => {
+                    let place = self.weight(stored, Packing::Plain, data.name.as_deref());
+                    View::turned(place.buffer, tensor.dtype(), &data.ty.shape)
+                }
+                None => {
+                    let place = self.weight(tensor, Packing::Plain, data.name.as_deref());
+                    View::dense(place.buffer, data.ty.dtype, &data.ty.shape)
+                }
+            },
             None => {
                 let buffer = self.new_buffer(
                     data.ty.dtype,

@@ -24,6 +24,17 @@ impl View {
         View { buffer, dtype, offset: Dim::ZERO, shape: shape.to_vec(), strides: dense_strides(shape) }
     }
 
+    /// A matrix whose transpose a buffer holds. It may have axes of one element beside its two.
+    pub fn turned(buffer: BufferId, dtype: DType, shape: &[Dim]) -> View {
+        let mut view = View::dense(buffer, dtype, shape);
+        let mut stride = Dim::ONE;
+        for axis in (0..shape.len()).filter(|&axis| !shape[axis].is(1)) {
+            view.strides[axis] = stride.clone();
+            stride = &stride * &shape[axis];
+        }
+        view
+    }
+
     /// Number of elements.
     pub fn elements(&self) -> Dim {
         Dim::product(&self.shape)

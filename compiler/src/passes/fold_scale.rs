@@ -7,13 +7,14 @@
 //!                                                            %5 = Map [add(in0, in1)](%2, %b · s + t)
 //! ```
 //! Whatever follows a product with constant weights and is `factor * x + term` for each column (batch normalisation, a
-//! bias, a scale) becomes one term. The weights stay one copy: those that something else reads are left alone.
+//! bias, a scale) becomes one term. The weights stay one copy: those that something else reads are left alone, and so are
+//! those that all variants of a model have in common, where these differ in the factors.
 
 use crate::diag::Diagnostic;
 use crate::expr::{Binary, Expr, ExprId, ExprKind, Unary};
 use crate::ir::{Graph, NodeData, Rebuild, Value};
 use crate::ops::map::Map;
-use crate::types::{DType, Dim, Origin, Scalar, Tensor};
+use crate::types::{DType, Dim, Origin, Scalar, Standing, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -52,6 +53,8 @@ struct Scaled<'g> {
     weights_input: usize,
     weights: Tensor,
     term: Vec<f64>,
+    /// What becomes of the weights and the term in variants.
+    roles: Vec<Option<u64>>,
     /// The product's result and all but the last of the maps' results.
     replaced: Vec<Value>,
     end: Value,
@@ -79,7 +82,8 @@ fn scaled<'g>(
     let (weights_input, axis) = product.op.weight_lanes(&types)?;
     let weights = graph.constant(product.inputs[weights_input])?;
     let only_here = uses[product.inputs[weights_input].0 as usize] == 1;
-    if product.epilogue.is_some() || !only_here || !matches!(weights.dtype(), DType::F32 | DType::F64) {
+    let free = only_here && !weights.is_kept();
+    if product.epilogue.is_some() || !free || !matches!(weights.dtype(), DType::F32 | DType::F64) {
         return None;
     }
     let columns = weights.shape()[axis];
@@ -87,6 +91,7 @@ fn scaled<'g>(
     let mut end = product.outputs[0];
     let mut replaced = Vec::new();
     let mut origins = product.origins.clone();
+    let mut roles = vec![weights.role()];
     while let Some(node) = readers[end.0 as usize] {
         let reads = node.inputs.iter().filter(|v| **v == end).count();
         let map = node
@@ -95,32 +100,45 @@ fn scaled<'g>(
         let Some(map) = map.filter(|_| uses[end.0 as usize] == reads) else { break };
         let Some(next) = line_of(graph, node, map, end, columns) else { break };
         line = line.then(&next);
+        roles.extend(node.inputs.iter().filter_map(|&v| graph.constant(v)).map(Tensor::role));
         replaced.push(end);
         end = node.outputs[0];
         origins.extend(node.origins.iter().cloned());
     }
-    if line.factor.iter().all(|&f| f == 1.0) || !line.factor.iter().chain(&line.term).all(|v| v.is_finite()) {
+    let varies = roles.iter().any(Option::is_some);
+    if varies {
+        // What variants have in common stays so, and no variant decides for another.
+        if weights.role().is_none() || replaced.is_empty() {
+            return None;
+        }
+    } else if line.factor.iter().all(|&f| f == 1.0)
+        || !line.factor.iter().chain(&line.term).all(|v| v.is_finite())
+    {
         return None;
     }
     let weights = multiplied(weights, axis, &line.factor)?;
-    Some(Scaled { product, weights_input, weights, term: line.term, replaced, end, origins })
+    Some(Scaled { product, weights_input, weights, term: line.term, roles, replaced, end, origins })
 }
 
 fn rewrite(rebuild: &mut Rebuild<'_>, scaled: &Scaled<'_>) -> Result<(), Diagnostic> {
-    let Scaled { product, weights_input, weights, term, .. } = scaled;
+    let Scaled { product, weights_input, weights, term, roles, .. } = scaled;
+    let end = scaled.end.0 as usize;
+    let standing = |part: usize| Standing::derived(roles.iter().copied(), 2 * end + part);
+    let varies = roles.iter().any(Option::is_some);
     let mut inputs = Vec::with_capacity(product.inputs.len());
     for (i, &input) in product.inputs.iter().enumerate() {
         inputs.push(if i == *weights_input {
-            rebuild.new.add_const(weights.clone())
+            rebuild.new.add_const(weights.clone().standing(standing(0)))
         } else {
             rebuild.get(input)
         });
     }
     let mut value = rebuild.add(product.op.clone(), inputs, None, &scaled.origins)?[0];
-    if term.iter().any(|&t| t != 0.0) {
+    if varies || term.iter().any(|&t| t != 0.0) {
         let dtype = weights.dtype();
         let elements = term.iter().map(|&t| Scalar::from_f64(dtype, t));
-        let term = rebuild.new.add_const(Tensor::from_scalars(dtype, vec![term.len()], elements));
+        let term = Tensor::from_scalars(dtype, vec![term.len()], elements).standing(standing(1));
+        let term = rebuild.new.add_const(term);
         let mut e = crate::expr::ExprBuilder::new();
         let (x, t) = (e.input(0, dtype), e.input(1, dtype));
         let sum = e.add(x, t);

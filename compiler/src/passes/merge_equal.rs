@@ -67,6 +67,8 @@ fn identity(tensor: &Tensor) -> Vec<u8> {
     } else {
         identity.extend(tensor.bytes().as_ptr().addr().to_le_bytes());
     }
+    // What is equal in one variant of a model need not be in another.
+    identity.extend(tensor.role().iter().flat_map(|role| role.to_le_bytes()));
     identity
 }
 

@@ -101,9 +101,9 @@ const SHARES: &str = "p = Softmax(a) y = MatMul(p, v)";
 
 /// The statements that make masked scores `a` of scores `s`, further inputs, and further constants.
 fn masks() -> Vec<(&'static str, &'static str, String)> {
-    let table: Vec<String> = (0..128).map(|i| format!("{}.5", i % 11)).collect();
+    let table: Vec<String> = (0..4 * 8192).map(|i| format!("{}.5", i % 11)).collect();
     let biases = format!(
-        "int64 half = {{16}}, int64 most = {{31}}, float near = {{16}}, float[32,4] table = {{{}}}",
+        "int64 half = {{16}}, int64 most = {{31}}, float near = {{16}}, float[8192,4] table = {{{}}}",
         table.join(", ")
     );
     let plain = |text: &str| text.to_owned();
@@ -173,6 +173,6 @@ fn no_mask_needs_a_matrix_of_scores() {
 
 #[test]
 fn short_lines_of_biases_are_constants() {
-    let report = masked(&masks()[8], 32);
+    let report = masked(&masks()[8], 16);
     assert_eq!((report.steps.len(), report.size_steps), (1, 0));
 }

@@ -1,9 +1,10 @@
 //! Models of one architecture with different weights: one program with a set of weights for each.
 
 use crate::diag::{Code, Diagnostic};
-use crate::lir::{Buffer, Class, Program, Step};
+use crate::lir::{Buffer, Class, Port, Program, Step};
 use crate::plan::{Bytes, Plan, Room};
 use crate::report::{Report, VariantReport};
+use crate::types::{DType, TensorType};
 use std::collections::BTreeSet;
 
 /// Why two models are not variants of each other, if they are not.
@@ -15,13 +16,8 @@ pub(super) fn check(first: (&str, &Program), other: (&str, &Program)) -> Result<
             "variants differ in the values of their weights only; compile others as models of their own",
         ))
     };
-    let ports = |p: &Program| p.inputs.iter().chain(&p.outputs).map(|p| p.name.clone()).collect::<Vec<_>>();
-    let (of_a, of_b) = (ports(a), ports(b));
-    if let Some((x, y)) = of_a.iter().zip(&of_b).find(|(x, y)| x != y) {
-        return refuse(format!("where one has the input or output \"{x}\", the other has \"{y}\""));
-    }
-    if of_a.len() != of_b.len() {
-        return refuse("it has more inputs and outputs, or fewer".to_owned());
+    if let Some(why) = ports_differ(a, b) {
+        return refuse(why);
     }
     // What a buffer is called tells more than the step that it comes from, if steps are as many.
     if a.steps.len() == b.steps.len()
@@ -48,10 +44,34 @@ pub(super) fn check(first: (&str, &Program), other: (&str, &Program)) -> Result<
     if let Some((x, _)) = a.steps.iter().zip(&b.steps).find(|(x, y)| x.kind != y.kind) {
         return refuse(format!("{} becomes another step", origin(x)));
     }
-    if (&a.symbols, &a.requirements) != (&b.symbols, &b.requirements) {
+    if (&a.symbols, &a.requirements, &a.states) != (&b.symbols, &b.requirements, &b.states) {
         return refuse("its dimensions differ".to_owned());
     }
     Ok(())
+}
+
+/// How the interfaces of two programs differ, if they do.
+fn ports_differ(a: &Program, b: &Program) -> Option<String> {
+    let all = |p: &Program| -> Vec<(&'static str, Port, DType)> {
+        let given = p.inputs.len() - p.defaults.len();
+        let input = |(at, _): &(usize, &Port)| if *at < given { "input" } else { "replaceable weight" };
+        let inputs = p.inputs.iter().enumerate().map(|port| (input(&port), port.1.clone()));
+        let ports = inputs.chain(p.outputs.iter().map(|port| ("output", port.clone())));
+        ports.map(|(kind, port)| (kind, port.clone(), p.buffer(port.buffer).dtype)).collect()
+    };
+    let (of_a, of_b) = (all(a), all(b));
+    let told = |(kind, port, dtype): &(&str, Port, DType)| {
+        format!("the {kind} \"{}\", {}", port.name, TensorType::new(*dtype, port.shape.clone()))
+    };
+    let same = |x: &(&str, Port, DType), y: &(&str, Port, DType)| {
+        (x.0, &x.1.name, &x.1.shape, x.2) == (y.0, &y.1.name, &y.1.shape, y.2)
+    };
+    if let Some((x, y)) = of_a.iter().zip(&of_b).find(|(x, y)| !same(x, y)) {
+        return Some(format!("where one has {}, the other has {}", told(x), told(y)));
+    }
+    let common = of_a.len().min(of_b.len());
+    let more = of_a.get(common).or(of_b.get(common))?;
+    Some(format!("only one of them has {}", told(more)))
 }
 
 /// Whether steps come from nodes of the same operators.

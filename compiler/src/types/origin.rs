@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The ONNX node that a piece of the program computes, kept through every rewrite.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
     /// Position in its graph's node list.
     pub index: usize,

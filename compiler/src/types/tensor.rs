@@ -9,13 +9,39 @@ pub struct Tensor {
     dtype: DType,
     shape: Vec<usize>,
     data: Bytes,
+    standing: Standing,
+}
+
+/// What a constant is to the models that ship together. Rewriting a graph depends on it, so that what is stored for one
+/// reader is stored for all, and variants of a model become one program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Standing {
+    /// Whether the bytes are stored whatever becomes of this constant, because something else reads them too.
+    pub kept: bool,
+    /// For a constant whose elements differ between the variants of a model: a number that it has in all of them. Its
+    /// elements decide nothing.
+    pub role: Option<u64>,
+}
+
+impl Standing {
+    /// What is computed from constants of these roles, as the result number `result` of whatever computes it.
+    pub fn derived(roles: impl Iterator<Item = Option<u64>>, result: usize) -> Standing {
+        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        let mut varies = false;
+        for role in roles {
+            varies |= role.is_some();
+            hasher.update(&role.unwrap_or(0).to_le_bytes());
+        }
+        hasher.update(&result.to_le_bytes());
+        Standing { kept: false, role: varies.then(|| hasher.digest()) }
+    }
 }
 
 impl Tensor {
     /// A tensor over existing bytes; `None` if their number does not fit type and shape.
     pub fn new(dtype: DType, shape: Vec<usize>, data: Bytes) -> Option<Tensor> {
         let bytes = shape.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d))?;
-        (bytes == data.len()).then_some(Tensor { dtype, shape, data })
+        (bytes == data.len()).then_some(Tensor { dtype, shape, data, standing: Standing::default() })
     }
 
     /// A tensor of the given elements, converted to `dtype`.
@@ -97,7 +123,24 @@ impl Tensor {
 
     /// The same elements under another shape; `None` if their numbers differ.
     pub fn reshaped(&self, shape: Vec<usize>) -> Option<Tensor> {
-        Tensor::new(self.dtype, shape, self.data.clone())
+        Some(Tensor::new(self.dtype, shape, self.data.clone())?.standing(self.standing))
+    }
+
+    /// The same constant with this standing.
+    #[must_use]
+    pub fn standing(mut self, standing: Standing) -> Tensor {
+        self.standing = standing;
+        self
+    }
+
+    /// Whether its bytes are stored whatever becomes of it.
+    pub fn is_kept(&self) -> bool {
+        self.standing.kept
+    }
+
+    /// Which constant it is in all variants of the model, if they differ in it.
+    pub fn role(&self) -> Option<u64> {
+        self.standing.role
     }
 
     /// Element `index` in row-major order.
@@ -123,8 +166,11 @@ impl Tensor {
         self.scalars().map(|s| s.as_f64() as f32).collect()
     }
 
-    /// The one value that all elements have, if they do.
+    /// The one value that all elements have, if they do, and if they do in every variant of the model.
     pub fn splat_value(&self) -> Option<Scalar> {
+        if self.standing.role.is_some() {
+            return None;
+        }
         let size = self.dtype.size();
         let first = self.data.get(..size)?;
         self.data.chunks_exact(size).all(|e| e == first).then(|| self.get(0))

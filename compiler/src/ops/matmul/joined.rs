@@ -182,35 +182,33 @@ fn one_call(cx: &mut LowerCx<'_>, rows: Rows, operands: Vec<Operand>, n: &Dim) {
     cx.call("matmul::joined_matmul_f32", args, &(&rows.m * &rows.k) * n);
 }
 
+/// A matrix in the model's order, or in that of its transpose.
+fn plain(cx: &mut LowerCx<'_>, rows: &Rows, operand: &Operand) -> Arg {
+    let matrix = cx.input(operand.matrix);
+    let data = Arg::Read("weights", matrix.span());
+    if operand.part.transposed != matrix.is_dense() {
+        return Arg::Apply("matmul::Rhs::Rows", vec![data, Arg::Size(operand.columns.clone())]);
+    }
+    let largest = |d: &Dim| d.range(&cx.graph.symbols).map_or(0, |r| usize::try_from(r.hi).unwrap_or(0));
+    let needed = ingrain_kernels::matmul::columns_scratch(
+        largest(&rows.m),
+        largest(&rows.k),
+        largest(&operand.columns),
+    );
+    let scratch = cx.scratch(DType::F32, Dim::from(needed));
+    Arg::Struct(
+        "matmul::Rhs::Columns",
+        vec![("data", data), ("ldb", Arg::Size(rows.k.clone())), ("scratch", Arg::Write("scratch", scratch))],
+    )
+}
+
 /// A call for each matrix, in whatever order it is stored.
 fn calls(cx: &mut LowerCx<'_>, rows: &Rows, operands: Vec<Operand>) {
     let mut column = Dim::ZERO;
     for operand in operands {
         let right = match operand.panels {
             Some(panels) => Arg::Apply("matmul::Rhs::Panels", vec![Arg::Read("weights", panels)]),
-            None if operand.part.transposed => {
-                let largest =
-                    |d: &Dim| d.range(&cx.graph.symbols).map_or(0, |r| usize::try_from(r.hi).unwrap_or(0));
-                let needed = ingrain_kernels::matmul::columns_scratch(
-                    largest(&rows.m),
-                    largest(&rows.k),
-                    largest(&operand.columns),
-                );
-                let scratch = cx.scratch(DType::F32, Dim::from(needed));
-                let data = cx.dense(operand.matrix);
-                Arg::Struct(
-                    "matmul::Rhs::Columns",
-                    vec![
-                        ("data", Arg::Read("weights", data)),
-                        ("ldb", Arg::Size(rows.k.clone())),
-                        ("scratch", Arg::Write("scratch", scratch)),
-                    ],
-                )
-            }
-            None => {
-                let data = Arg::Read("weights", cx.dense(operand.matrix));
-                Arg::Apply("matmul::Rhs::Rows", vec![data, Arg::Size(operand.columns.clone())])
-            }
+            None => plain(cx, rows, &operand),
         };
         let c = Place { offset: &rows.c.offset + &column, len: &rows.c.len - &column, ..rows.c.clone() };
         let epilogue = Arg::Struct(

@@ -4,7 +4,7 @@ use super::{check_positions, sizes};
 use crate::diag::{Code, Diagnostic, Reported};
 use crate::ir::{Fact, Op, Reading, Value};
 use crate::lir::{Arg, Packing};
-use crate::lower::LowerCx;
+use crate::lower::{LowerCx, View};
 use crate::ops::NodeCx;
 use crate::ops::host::with_size;
 use crate::ops::movement::{SliceAxis, strided};
@@ -62,6 +62,9 @@ impl Op for Gather {
         if self.axis == 0 && lower_from_panels(cx) {
             return Ok(());
         }
+        if lower_from_transpose(self.axis, cx) {
+            return Ok(());
+        }
         let shape = &cx.input_type(0).shape;
         let (outer, inner) = (Dim::product(&shape[..self.axis]), Dim::product(&shape[self.axis + 1..]));
         let args = vec![
@@ -100,6 +103,37 @@ fn lower_from_panels(cx: &mut LowerCx<'_>) -> bool {
     ];
     let kernel = if transposed { "select::gather_packed_columns" } else { "select::gather_packed_rows" };
     cx.fallible_call(kernel, args);
+    true
+}
+
+/// Adds the steps that gather from a matrix whose transpose is stored, if it is: what is gathered from that one, turned.
+fn lower_from_transpose(axis: usize, cx: &mut LowerCx<'_>) -> bool {
+    let table = cx.input(0);
+    let [rows, columns] = &table.shape[..] else { return false };
+    if table.is_dense() || !table.strides[0].is(1) || table.strides[1] != *rows {
+        return false;
+    }
+    let positions = cx.input_type(1).elements();
+    // Stored is `[columns, rows]`.
+    let (outer, extent, inner, found) = match axis {
+        0 => (columns.clone(), rows.clone(), Dim::ONE, [columns.clone(), positions]),
+        _ => (Dim::ONE, columns.clone(), rows.clone(), [positions, rows.clone()]),
+    };
+    let gathered = cx.scratch(table.dtype, &found[0] * &found[1]);
+    let args = vec![
+        Arg::Size(outer),
+        Arg::Size(extent),
+        Arg::Size(inner),
+        Arg::Read("x", table.span()),
+        Arg::Read("indices", cx.dense(1)),
+        Arg::Write("y", gathered.clone()),
+    ];
+    cx.fallible_call("select::gather", args);
+    let [first, second] = found;
+    let output = cx.dense_output(0);
+    let mut to = View::dense(output.buffer, table.dtype, &[second.clone(), first.clone()]);
+    to.offset = output.offset;
+    cx.copy(&View::turned(gathered.buffer, table.dtype, &[second, first]), &to);
     true
 }
 
