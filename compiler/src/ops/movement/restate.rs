@@ -75,4 +75,17 @@ impl NodeCx<'_> {
         }
         self.add(Restate { shape: shape.to_vec() }, &[value])
     }
+
+    /// Requires an axis to have so many elements; where that is not known, the program checks it.
+    pub fn require_room(&mut self, needed: &Dim, extent: &Dim, what: &str) {
+        if (extent - needed).range(&self.graph.symbols).is_some_and(|r| r.lo >= 0) {
+            return;
+        }
+        let (have, want) = (needed.maximum(extent), extent.clone());
+        if !self.graph.requirements.iter().any(|r| r.have == have && r.want == want) {
+            let what =
+                format!("{} \"{}\", {what} (`{needed}` of `{extent}`)", self.origin.op, self.origin.name);
+            self.graph.requirements.push(Requirement { have, want, what });
+        }
+    }
 }

@@ -338,10 +338,18 @@ pub(in crate::ops) fn gather(
         return cx.add(Gather { axis }, &[x, indices]);
     };
     let mut axes: Vec<SliceAxis> = shape.iter().map(SliceAxis::whole).collect();
+    let farthest =
+        cx.constant(indices).map_or(0, |t| t.to_i64s().iter().map(|&i| reach(i)).max().unwrap_or(0));
+    cx.require_room(&Dim::from(farthest), &shape[axis], "positions");
     axes[axis] = slice;
     let x = cx.slice_axes(x, axes)?;
     let result = [&shape[..axis], &cx.shape(indices), &shape[axis + 1..]].concat();
     cx.reshape(x, result)
+}
+
+/// How many elements an axis must have for this position to be on it.
+fn reach(position: i64) -> i64 {
+    if position < 0 { position.saturating_neg() } else { position.saturating_add(1) }
 }
 
 /// The slice that positions are, if they are in equal steps within an axis of this extent.

@@ -316,3 +316,18 @@ fn boxes_and_scores_of_two_sizes_must_be_as_many() {
     let text = graph.to_string();
     assert!(text.contains("require m == n: NonMaxSuppression"), "{text}");
 }
+
+/// Positions that are known, on an axis whose extent is not: they must be there when the program runs.
+#[test]
+fn known_positions_are_checked() {
+    let graph = crate::testing::graph_of(
+        "g (float[n,2] x) => (float[] first, float[] last, float[] far) <int64 zero = {0}, int64 end = {-1}, int64[2] some = {-4, -2}> {
+            first = Gather(x, zero)
+            last = Gather(x, end)
+            far = Gather(x, some)
+        }",
+    );
+    let checked: Vec<String> =
+        graph.requirements.iter().map(|r| format!("{} == {}", r.have, r.want)).collect();
+    assert_eq!(checked, ["max(4,n) == n"]);
+}
