@@ -14,6 +14,7 @@
 use crate::bundle::{Bundle, Fault, Member};
 use crate::options::Options;
 use crate::report::Report;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::exit;
@@ -79,8 +80,8 @@ impl Models {
 
     /// Compiles models of the package in `package` into `out`. Errors are text for the user.
     fn try_compile(self, package: &Path, out: &Path) -> Result<Vec<Report>, String> {
-        let mut errors = Vec::new();
         let members = self.models;
+        let mut errors = taken_twice(&members);
         for Member { name, path, variants, .. } in &members {
             if syn::parse_str::<syn::Ident>(name).is_err() {
                 errors.push(format!("error: the model's name \"{name}\" is not a Rust identifier"));
@@ -118,9 +119,44 @@ impl Models {
     }
 }
 
+/// What is wrong with the names of models and variants, which each need one of their own.
+fn taken_twice(members: &[Member]) -> Vec<String> {
+    let mut errors = Vec::new();
+    let mut models = BTreeSet::new();
+    for Member { name, path, variants, .. } in members {
+        if !models.insert(name) {
+            errors.push(format!("error: two models are called \"{name}\"; give one another name"));
+        }
+        if variants.is_empty() && path.as_os_str().is_empty() {
+            errors.push(format!("error: the model \"{name}\" has no variants; name at least one file"));
+        }
+        let mut own = BTreeSet::new();
+        for (variant, _) in variants.iter().filter(|(variant, _)| !own.insert(variant)) {
+            let what = format!("two variants of \"{name}\" are called \"{variant}\"");
+            errors.push(format!("error: {what}; give one another name"));
+        }
+    }
+    errors
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_taken_are_told() {
+        let none: [(&str, &str); 0] = [];
+        let models = Models::new()
+            .model("a", "a.onnx", |m| m)
+            .variants("a", [("x", "b.onnx"), ("x", "c.onnx")], |m| m)
+            .variants("c", none, |m| m);
+        let told = taken_twice(&models.models).join("\n");
+        expect_test::expect![[r#"
+            error: two models are called "a"; give one another name
+            error: two variants of "a" are called "x"; give one another name
+            error: the model "c" has no variants; name at least one file"#]]
+        .assert_eq(&told);
+    }
 
     #[test]
     fn everything_wrong_with_the_call_is_told_at_once() {

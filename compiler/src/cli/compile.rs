@@ -56,6 +56,11 @@ fn parse_variants(text: &str) -> Result<VariantsArg, String> {
         Some((variant.to_owned(), PathBuf::from(path)))
     };
     let models: Vec<_> = list.split(',').map(variant).collect::<Option<_>>().ok_or_else(wrong)?;
+    let twice =
+        models.iter().enumerate().find(|(at, (name, _))| models[..*at].iter().any(|(n, _)| n == name));
+    if let Some((_, (variant, _))) = twice {
+        return Err(format!("two variants are called \"{variant}\""));
+    }
     let name = name.to_owned();
     if syn::parse_str::<syn::Ident>(&name).is_err() {
         return Err(format!("\"{name}\" is not the name of a module"));
