@@ -228,6 +228,13 @@ impl Builder<'_> {
             if !raw.initializers.iter().any(|(name, _)| describes(pattern, name)) {
                 let message = format!("no initializer has a name like \"{pattern}\"");
                 let names: Vec<&str> = raw.initializers.iter().map(|(name, _)| name.as_str()).collect();
+                let inner = raw.nodes.iter().any(|node| has_inner_initializer(node, pattern));
+                let message = match inner {
+                    true => format!(
+                        "{message} in the model's own graph, and those of graphs inside of nodes cannot be replaced"
+                    ),
+                    false => message,
+                };
                 self.diagnostics.report(
                     Diagnostic::new(Code::BadOption, message)
                         .about("overridable", pattern)
@@ -377,7 +384,13 @@ impl Builder<'_> {
     fn with_input_types(&self, node: &RawNode, mut diagnostic: Diagnostic) -> Diagnostic {
         for (i, name) in node.inputs.iter().enumerate() {
             if let Some((name, value)) = name.as_ref().and_then(|n| self.values.get(n).map(|v| (n, v))) {
-                diagnostic = diagnostic.note(format!("input {i}: \"{name}\" {}", self.graph.ty(*value)));
+                // A constant that can be replaced is none that a node could need.
+                let replaceable = self.options.overridable.iter().any(|pattern| describes(pattern, name))
+                    && self.graph.inputs.contains(value);
+                let open =
+                    if replaceable { ", which `overridable` makes replaceable: leave it out" } else { "" };
+                diagnostic =
+                    diagnostic.note(format!("input {i}: \"{name}\" {}{open}", self.graph.ty(*value)));
             }
         }
         diagnostic.note(format!("opset {}", node.opset_version))
@@ -411,6 +424,14 @@ fn unknown_operator(node: &RawNode) -> Diagnostic {
         }
         _ => diagnostic.help("OPERATORS.md lists what is; an equivalent subgraph of those works as well"),
     }
+}
+
+/// Whether a graph inside of a node has an initializer whose name the pattern describes.
+fn has_inner_initializer(node: &RawNode, pattern: &str) -> bool {
+    node.attributes.values().flat_map(|a| a.graphs()).any(|graph| {
+        graph.initializers.iter().any(|(name, _)| describes(pattern, name))
+            || graph.nodes.iter().any(|node| has_inner_initializer(node, pattern))
+    })
 }
 
 /// Says which names are the most like a pattern.

@@ -200,4 +200,22 @@ mod tests {
             "{refused}"
         );
     }
+
+    #[test]
+    fn what_cannot_be_replaced_is_told() {
+        let told = |model: &str, pattern: &str| {
+            let source = ModelSource::from_bytes("test", text::model_bytes(model));
+            let refused = crate::compile(&[(source, Options::default().overridable(pattern))]).unwrap_err();
+            refused.to_string()
+        };
+        let shape = "g (float[6] x) => (float[2,3] y) <int64[2] shape = {2, 3}, float one = {1}> { z = Mul(x, one) y = Reshape(z, shape) }";
+        let text = told(shape, "*");
+        let note = "\"shape\" i64[2], which `overridable` makes replaceable: leave it out";
+        assert!(text.contains(note), "{text}");
+        let inner = "g (bool c, float[2] x) => (float[2] y) {
+            y = If (c) <then_branch = a () => (float[2] p) <float[2] w = {1, 2}> { p = Add(x, w) },
+                        else_branch = b () => (float[2] q) { q = Neg(x) }> }";
+        let text = told(inner, "w");
+        assert!(text.contains("those of graphs inside of nodes cannot be replaced"), "{text}");
+    }
 }
