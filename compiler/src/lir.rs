@@ -164,6 +164,9 @@ pub enum Arg {
     Some(Box<Arg>),
     /// `None`.
     None,
+    /// One argument, or another where the plan puts the slice that is written under this name over the one that the first
+    /// argument reads. Both slices have the same elements at the same places.
+    Over(&'static str, Box<Arg>, Box<Arg>),
     /// `&|row, column, y: &mut [f32]| …`: a map over a segment of a row.
     RowMap(RowMap),
 }

@@ -12,10 +12,10 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use std::collections::BTreeMap;
 
-/// The function of a kernel call.
-pub(super) fn body(cx: &Cx<'_>, call: &Call) -> StepBody {
+/// The function of a kernel call. `in_place` says that its result is where what [`Arg::Over`] reads is.
+pub(super) fn body(cx: &Cx<'_>, call: &Call, in_place: bool) -> StepBody {
     let names = Names::reserving(&cx.dims.names().collect::<Vec<_>>());
-    let mut writer = Writer { cx, names, params: Vec::new() };
+    let mut writer = Writer { cx, in_place, names, params: Vec::new() };
     let args: Vec<Code> = call.args.iter().map(|arg| writer.arg(arg)).collect();
     let kernel = path(call.kernel);
     let generics = call.generics.iter().map(|&dtype| stored_type(dtype));
@@ -34,6 +34,7 @@ fn path(text: &str) -> TokenStream {
 
 struct Writer<'a> {
     cx: &'a Cx<'a>,
+    in_place: bool,
     names: Names,
     params: Vec<Param>,
 }
@@ -100,6 +101,7 @@ impl Writer<'_> {
                 Code::tight(quote!(Some(#value)))
             }
             Arg::None => Code::tight(quote!(None)),
+            Arg::Over(_, apart, over) => self.arg(if self.in_place { over } else { apart }),
             Arg::RowMap(map) => self.row_map(map),
         }
     }

@@ -113,7 +113,7 @@ impl Functions {
     pub(super) fn call(&mut self, cx: &Cx<'_>, step: &Step, in_place: Option<usize>) -> Option<StepCall> {
         cx.dims.take_used();
         let body = match &step.kind {
-            StepKind::Call(call) => call::body(cx, call),
+            StepKind::Call(call) => call::body(cx, call, in_place.is_some()),
             StepKind::Map(map) => map::body(cx, map, in_place),
             // What is copied to where it is already needs no copy.
             StepKind::Copy { .. } if in_place.is_some() => return None,

@@ -126,6 +126,7 @@ impl fmt::Display for Arg {
             }
             Arg::Ref(a) => write!(f, "&{a}"),
             Arg::Some(a) => write!(f, "Some({a})"),
+            Arg::Over(_, a, _) => write!(f, "{a}"),
             Arg::None => f.write_str("None"),
             Arg::RowMap(map) => {
                 write!(f, "|y| [{}](", map.expr)?;

@@ -1,6 +1,6 @@
 //! Walking over what steps are made of. One place knows how arguments nest.
 
-use super::{Access, Arg, BufferId, Place, RowMap, Step, StepKind};
+use super::{Access, Arg, BufferId, Call, Place, RowMap, Step, StepKind};
 use crate::types::{Dim, Symbol};
 
 /// How a step touches a buffer.
@@ -152,7 +152,37 @@ impl RowMap {
     }
 }
 
+impl Call {
+    /// The slice that the call reads and the one that it writes, where the second may be put over the first.
+    pub fn overwritable(&self) -> Option<(&Place, &Place)> {
+        let (name, over) = self.args.iter().find_map(Arg::over)?;
+        let (mut old, mut new) = (None, None);
+        over.each_place(&mut |place, _| old = Some(place));
+        for arg in &self.args {
+            arg.each_leaf(&mut |leaf| {
+                if let Arg::Write(written, place) = leaf
+                    && *written == name
+                {
+                    new = Some(place);
+                }
+            });
+        }
+        Some((old?, new?))
+    }
+}
+
 impl Arg {
+    /// The first [`Arg::Over`] in this one: the name of what is written, and the argument that reads.
+    fn over(&self) -> Option<(&'static str, &Arg)> {
+        match self {
+            Arg::Over(name, arg, _) => Some((name, arg)),
+            Arg::Struct(_, fields) => fields.iter().find_map(|(_, arg)| arg.over()),
+            Arg::Array(args) | Arg::Tuple(args) | Arg::Apply(_, args) => args.iter().find_map(Arg::over),
+            Arg::Ref(arg) | Arg::Some(arg) => arg.over(),
+            _ => None,
+        }
+    }
+
     /// Visits every argument in this one that holds no others; itself if it holds none.
     fn each_leaf<'a>(&'a self, visit: &mut dyn FnMut(&'a Arg)) {
         match self {
@@ -160,7 +190,7 @@ impl Arg {
             Arg::Array(args) | Arg::Tuple(args) | Arg::Apply(_, args) => {
                 args.iter().for_each(|arg| arg.each_leaf(visit));
             }
-            Arg::Ref(arg) | Arg::Some(arg) => arg.each_leaf(visit),
+            Arg::Ref(arg) | Arg::Some(arg) | Arg::Over(_, arg, _) => arg.each_leaf(visit),
             _ => visit(self),
         }
     }
@@ -172,7 +202,7 @@ impl Arg {
             Arg::Array(args) | Arg::Tuple(args) | Arg::Apply(_, args) => {
                 args.iter_mut().for_each(|arg| arg.each_leaf_mut(visit));
             }
-            Arg::Ref(arg) | Arg::Some(arg) => arg.each_leaf_mut(visit),
+            Arg::Ref(arg) | Arg::Some(arg) | Arg::Over(_, arg, _) => arg.each_leaf_mut(visit),
             leaf => visit(leaf),
         }
     }

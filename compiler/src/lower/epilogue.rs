@@ -30,7 +30,8 @@ enum Form {
 }
 
 /// The kernels' epilogue argument for this node. The result's rows are all its axes but the last, its columns the last.
-pub fn argument(cx: &mut LowerCx<'_>) -> Arg {
+/// `over` names the written slice if its rows are laid out as a residual's, so that it may be put over the residual.
+pub fn argument(cx: &mut LowerCx<'_>, over: Option<&'static str>) -> Arg {
     let Some(epilogue) = cx.epilogue() else {
         return Arg::Ref(Box::new(Arg::Path("epilogue::Epilogue::NONE")));
     };
@@ -50,6 +51,11 @@ pub fn argument(cx: &mut LowerCx<'_>) -> Arg {
     let parts = peel(&epilogue.expr, &form);
     let optional = |arg: Option<Arg>| arg.map_or(Arg::None, |a| Arg::Some(Box::new(a)));
     let bias = parts.bias.map(|i| Arg::Read("bias", cx.dense_value(epilogue.inputs[i - 1])));
+    let over = over.filter(|_| parts.residual.is_some());
+    let or = |apart: Arg, in_place: Arg| match over {
+        Some(name) => Arg::Over(name, Box::new(apart), Box::new(in_place)),
+        None => apart,
+    };
     let residual = parts.residual.map(|i| {
         let (place, stride) = rows(cx, epilogue.inputs[i - 1], &columns);
         Arg::Tuple(vec![Arg::Read("residual", place), Arg::Size(stride)])
@@ -91,8 +97,8 @@ pub fn argument(cx: &mut LowerCx<'_>) -> Arg {
         "epilogue::Epilogue",
         vec![
             ("bias", optional(bias)),
-            ("residual", optional(residual)),
-            ("residual_in_place", Arg::Bool(false)),
+            ("residual", or(optional(residual), Arg::None)),
+            ("residual_in_place", or(Arg::Bool(false), Arg::Bool(true))),
             ("clamp", optional(clamp)),
             ("then", optional(then)),
         ],

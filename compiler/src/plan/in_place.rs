@@ -2,12 +2,13 @@
 //!
 //! A map reads and writes one element at a time. Where it is the last to read a buffer, and reads it exactly as it
 //! writes its result (same element type, offset and strides), both can be one place: `relu` of a value needs no second
-//! buffer. Kernel calls do so only where they say it, by `Arg::Update`.
+//! buffer. Kernel calls do so only where they say it: by `Arg::Update`, or by `Arg::Over` where the plan may choose.
 
 use super::arena::Block;
 use super::liveness::{Life, Timeline};
 use super::same_storage;
-use crate::lir::{Access, BufferId, Class, Program, StepKind};
+use crate::lir::{Access, BufferId, Call, Class, Place, Program, Step, StepKind};
+use crate::types::Dim;
 
 /// Buffers that share one place.
 pub(super) struct Classes {
@@ -21,42 +22,82 @@ pub(super) struct Classes {
 
 /// Decides which buffers share their place.
 pub(super) fn classes(program: &Program, timeline: &Timeline<'_>, lives: &[Option<Life>]) -> Classes {
-    // The buffer whose place a buffer takes over, and the last step that needs the place.
-    let mut root: Vec<usize> = (0..lives.len()).collect();
-    let mut last: Vec<usize> = lives.iter().map(|life| life.map_or(0, |l| l.last)).collect();
+    let last = lives.iter().map(|life| life.map_or(0, |l| l.last)).collect();
+    let mut places = Places { program, lives, root: (0..lives.len()).collect(), last };
     let mut in_place = vec![None; timeline.steps.len()];
     for (at, step) in timeline.steps.iter().enumerate() {
-        let (loads, store): (&[Access], &Access) = match &step.kind {
-            StepKind::Map(map) => (&map.loads, &map.store),
-            StepKind::Copy { load, store, .. } => (std::slice::from_ref(load), store),
-            _ => continue,
+        in_place[at] = match &step.kind {
+            StepKind::Map(map) => places.map(at, &map.loads, &map.store),
+            StepKind::Copy { load, store, .. } => places.map(at, std::slice::from_ref(load), store),
+            StepKind::Call(call) => places.call(at, step, call),
+            _ => None,
         };
-        let result = store.buffer.0 as usize;
+    }
+    number(&places.root, lives, in_place)
+}
+
+/// Who has which place, as far as the steps have been seen.
+struct Places<'p> {
+    program: &'p Program,
+    lives: &'p [Option<Life>],
+    /// The buffer whose place a buffer takes over.
+    root: Vec<usize>,
+    /// The last step that needs the place.
+    last: Vec<usize>,
+}
+
+impl Places<'_> {
+    /// The load of a map that its result overwrites.
+    fn map(&mut self, at: usize, loads: &[Access], store: &Access) -> Option<usize> {
         let own = |load: &Access| load.buffer == store.buffer;
         if let Some(found) = loads.iter().position(own) {
             let all = loads.iter().all(|load| !own(load) || same_elements(load, store));
-            in_place[at] = all.then_some(found);
-            continue;
-        }
-        let begins = lives[result].is_some_and(|life| life.first == at);
-        if !begins || root[result] != result || program.is_state(store.buffer) {
-            continue;
+            return all.then_some(found);
         }
         let fits = |load: &Access| {
-            let place = root[load.buffer.0 as usize];
+            let place = self.root[load.buffer.0 as usize];
             // Every read of the place must be of the element that is about to be written.
             let aligned =
-                |other: &Access| root[other.buffer.0 as usize] != place || same_elements(other, store);
-            last[place] == at && alike(program, load.buffer, store.buffer) && loads.iter().all(aligned)
+                |other: &Access| self.root[other.buffer.0 as usize] != place || same_elements(other, store);
+            self.passes_on(at, load.buffer, store.buffer) && loads.iter().all(aligned)
         };
-        if let Some(found) = loads.iter().position(fits) {
-            let place = root[loads[found].buffer.0 as usize];
-            root[result] = place;
-            last[place] = last[result];
-            in_place[at] = Some(found);
-        }
+        let found = loads.iter().position(fits)?;
+        self.pass_on(loads[found].buffer, store.buffer);
+        Some(found)
     }
-    number(&root, lives, in_place)
+
+    /// 0 if the result of a call overwrites what the call allows.
+    fn call(&mut self, at: usize, step: &Step, call: &Call) -> Option<usize> {
+        let (old, new) = call.overwritable()?;
+        let whole =
+            |place: &Place| place.offset == Dim::ZERO && place.len == self.program.buffer(place.buffer).len;
+        let shared = self.root[old.buffer.0 as usize];
+        // Nothing else that the call touches may be there.
+        let touches =
+            step.own_touches().iter().filter(|(buffer, _)| self.root[buffer.0 as usize] == shared).count();
+        if !whole(old) || !whole(new) || touches > 1 || !self.passes_on(at, old.buffer, new.buffer) {
+            return None;
+        }
+        self.pass_on(old.buffer, new.buffer);
+        Some(0)
+    }
+
+    /// Whether a step is the last that needs the place of one buffer and the first that needs the other, which can take
+    /// it over.
+    fn passes_on(&self, at: usize, old: BufferId, new: BufferId) -> bool {
+        let result = new.0 as usize;
+        self.lives[result].is_some_and(|life| life.first == at)
+            && self.root[result] == result
+            && !self.program.is_state(new)
+            && self.last[self.root[old.0 as usize]] == at
+            && alike(self.program, old, new)
+    }
+
+    fn pass_on(&mut self, old: BufferId, new: BufferId) {
+        let (place, result) = (self.root[old.0 as usize], new.0 as usize);
+        self.root[result] = place;
+        self.last[place] = self.last[result];
+    }
 }
 
 fn same_elements(load: &Access, store: &Access) -> bool {

@@ -95,6 +95,43 @@ fn a_value_that_is_needed_later_is_not_overwritten() {
     assert_eq!(plans[0].arena_bytes, 192);
 }
 
+/// A call that reads `x` and the residual `r`, and may put its result over the latter.
+fn call_over(program: &mut Program, x: BufferId, r: BufferId, write: BufferId) {
+    let residual = Arg::Some(Box::new(Arg::Read("residual", all(program, r))));
+    let over = |apart, in_place| Arg::Over("y", Box::new(apart), Box::new(in_place));
+    let epilogue = vec![
+        ("residual", over(residual, Arg::None)),
+        ("residual_in_place", over(Arg::Bool(false), Arg::Bool(true))),
+    ];
+    let args = vec![
+        Arg::Read("x", all(program, x)),
+        Arg::Write("y", all(program, write)),
+        Arg::Ref(Box::new(Arg::Struct("epilogue::Epilogue", epilogue))),
+    ];
+    let call = Call { kernel: "test", generics: Vec::new(), args, fallible: false, count: None };
+    step(program, StepKind::Call(call));
+}
+
+#[test]
+fn a_call_overwrites_what_it_allows_if_nothing_else_reads_it() {
+    // The residual is read for the last time, again later, and by the call itself in another way.
+    for (later, itself) in [(false, false), (true, false), (false, true)] {
+        let mut p = Program::default();
+        let input = input(&mut p, 16);
+        let [x, r, y, z] = [(); 4].map(|()| buffer(&mut p, 16, Class::Arena));
+        call(&mut p, &[input], r);
+        call(&mut p, &[input], x);
+        call_over(&mut p, if itself { r } else { x }, r, y);
+        call(&mut p, &[x, y, r][..if later { 3 } else { 2 }], z);
+        output(&mut p, z);
+        let (plans, _) = plan(&[&p]).unwrap();
+        let taken = (!later && !itself).then_some(0);
+        assert_eq!(plans[0].in_place.iter().flatten().next().copied(), taken, "{later} {itself}");
+        assert_eq!(plans[0].room(r) == plans[0].room(y), taken.is_some());
+        assert!(super::verify::verify(&p, &plans[0]).is_empty());
+    }
+}
+
 #[test]
 fn results_and_inputs_are_never_overwritten() {
     let mut p = Program::default();

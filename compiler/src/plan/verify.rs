@@ -71,6 +71,12 @@ fn handed_over(timeline: &Timeline<'_>, plan: &Plan) -> BTreeSet<(usize, usize, 
         let (load, store) = match &step.kind {
             StepKind::Map(map) => (&map.loads[load], &map.store),
             StepKind::Copy { load, store, .. } => (load, store),
+            StepKind::Call(call) => {
+                if let Some((old, new)) = call.overwritable() {
+                    pairs.insert((old.buffer.0 as usize, new.buffer.0 as usize, at));
+                }
+                continue;
+            }
             _ => continue,
         };
         if load.strides == store.strides && load.offset == store.offset {

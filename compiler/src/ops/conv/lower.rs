@@ -47,7 +47,7 @@ pub(super) fn lower(
         Some(weights) => weights,
         None => pack_at_run_time(cx, &shape, direction),
     };
-    let epilogue = (dtype == DType::F32).then(|| epilogue::argument(cx));
+    let epilogue = (dtype == DType::F32).then(|| epilogue::argument(cx, Some("y")));
     let output = cx.output(0);
     let (y, y_stride) = match output.pixel_stride() {
         Some(stride) => (output.span(), stride),

@@ -58,7 +58,7 @@ fn lower_panels(transposed: bool, packing: Packing, cx: &mut LowerCx<'_>) {
     let Some(weights) = packed_weights(cx, 1, packing) else {
         return lower_batched(transposed, cx);
     };
-    let epilogue = epilogue::argument(cx);
+    let epilogue = epilogue::argument(cx, None);
     let (c, ldc) = result_rows(cx, &n);
     let args = vec![
         Arg::Size(rows.clone()),
@@ -122,7 +122,7 @@ fn lower_batched(transposed: bool, cx: &mut LowerCx<'_>) {
             ],
         )
     };
-    let epilogue = epilogue::argument(cx);
+    let epilogue = epilogue::argument(cx, None);
     let args = vec![
         Arg::Size(batch),
         Arg::Size(m.clone()),

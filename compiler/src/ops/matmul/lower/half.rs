@@ -47,7 +47,7 @@ pub(super) fn widened_weights(cx: &mut LowerCx<'_>, i: usize, packing: &Packing)
 pub(super) fn lower_widened(weights: Place, dtype: DType, extents: [Dim; 3], cx: &mut LowerCx<'_>) {
     let [m, k, n] = extents;
     let scratch = scratch_of(matmul::half_weights_scratch, cx, [&m, &k, &n]);
-    let epilogue = epilogue::argument(cx);
+    let epilogue = epilogue::argument(cx, None);
     let kernel = if dtype == DType::F16 { "matmul::matmul_f32_f16" } else { "matmul::matmul_f32_bf16" };
     call(kernel, weights, scratch, [m, k, n], Some(epilogue), cx);
 }
