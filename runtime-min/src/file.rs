@@ -102,11 +102,12 @@ impl FileBlob {
             return Ok(());
         }
         let unreadable = |error| WeightsError::Unreadable { path: path.to_path_buf(), error };
-        let mut file = File::open(path).map_err(unreadable)?;
-        let about = file.metadata().map_err(unreadable)?;
+        // Opening a pipe would wait for whoever fills it.
+        let about = std::fs::metadata(path).map_err(unreadable)?;
         if !about.is_file() {
             return Err(unreadable(io::Error::other("it is a folder or a device, not a file")));
         }
+        let mut file = File::open(path).map_err(unreadable)?;
         let got = about.len();
         if got != self.bytes {
             return Err(WeightsError::Length { path: path.to_path_buf(), expected: self.bytes, got });
