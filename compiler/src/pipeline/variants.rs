@@ -16,10 +16,8 @@ pub(super) fn check(first: (&str, &Program), other: (&str, &Program)) -> Result<
             "variants differ in the values of their weights only; compile others as models of their own",
         ))
     };
-    if let Some(why) = ports_differ(a, b) {
-        return refuse(why);
-    }
-    // What a buffer is called tells more than the step that it comes from, if steps are as many.
+    // What a buffer is called tells more than the step that it comes from, if steps are as many; and a weight more than
+    // the result that has another shape by it.
     if a.steps.len() == b.steps.len()
         && a.buffers.len() == b.buffers.len()
         && let Some((x, y)) = a.buffers.iter().zip(&b.buffers).find(|(x, y)| !alike(x, y))
@@ -28,6 +26,9 @@ pub(super) fn check(first: (&str, &Program), other: (&str, &Program)) -> Result<
             "where one has \"{}\", {}[{}], the other has \"{}\", {}[{}]",
             x.name, x.dtype, x.len, y.name, y.dtype, y.len
         ));
+    }
+    if let Some(why) = ports_differ(a, b) {
+        return refuse(why);
     }
     if let Some((x, y)) = a.steps.iter().zip(&b.steps).find(|(x, y)| !computes_alike(x, y)) {
         return refuse(format!("where one computes {}, the other computes {}", origin(x), origin(y)));
