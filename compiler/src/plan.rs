@@ -57,8 +57,7 @@ pub struct Plan {
     /// The outermost steps, by their position in the program, in the order in which they run.
     pub order: Vec<usize>,
     /// For each step in the order in which they run, those of a block after the step that owns it: the load whose
-    /// buffer it overwrites, `loads[i]` of a map, 0 for a copy and for
-    /// what a call may overwrite.
+    /// buffer it overwrites, `loads[i]` of a map, 0 for a copy and for what a call may overwrite.
     pub in_place: Vec<Option<usize>>,
     /// Bytes of the arena.
     pub arena_bytes: u64,
