@@ -26,7 +26,13 @@ struct Sliced {
 /// Scan.
 pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     let raw = graph_attribute(cx, "body")?;
-    let scanned = cx.attributes.int("num_scan_inputs")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let asked = cx.attributes.int("num_scan_inputs")?.unwrap_or(0);
+    let Some(scanned) = usize::try_from(asked).ok().filter(|&n| n <= cx.inputs.len()) else {
+        return Err(Diagnostic::new(
+            Code::BadAttribute,
+            format!("`num_scan_inputs` is {asked}, the node has {} inputs", cx.inputs.len()),
+        ));
+    };
     if cx.opset < 9 {
         return batched(cx, raw, scanned);
     }

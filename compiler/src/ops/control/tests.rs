@@ -2,7 +2,7 @@
 
 use crate::diag::Diagnostics;
 use crate::lower::{Layouts, lower};
-use crate::testing::{all_errors_of, graph_of, outputs_of};
+use crate::testing::{all_errors_of, errors_of, graph_of, outputs_of};
 use crate::types::Contents;
 use expect_test::{Expect, expect};
 
@@ -452,4 +452,19 @@ fn a_condition_that_is_carried_is_written_twice() {
               b4+0[] = copy [] b3+0[]  // Repeat: bool[], bool[], f32[], f32[] -> bool[], f32[]
         "#]],
     );
+}
+
+#[test]
+fn a_scan_of_more_than_its_inputs() {
+    let model = "g (float[4,2] x) => (float[] y, float[] ys) <float[2] h = {0, 0}> {
+        y, ys = Scan <num_scan_inputs: int = 4611686018427387904, body = b (float[2] a, float[2] v) => (float[2] w, float[2] s) {
+            w = Add(a, v) s = Identity(w) }> (h, x) }";
+    expect![[r#"
+        error[E007]: `num_scan_inputs` is 4611686018427387904, the node has 2 inputs
+          --> test: node 0 "y" (Scan)
+           = input 0: "h" f32[2]
+           = input 1: "x" f32[4,2]
+           = opset 21
+    "#]]
+    .assert_eq(&errors_of(model));
 }

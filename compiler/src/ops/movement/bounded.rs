@@ -32,6 +32,16 @@ pub(super) fn within(
         Element::Data(_) => None,
     };
     let inputs = [value(cx, start)?, value(cx, end)?, dim(cx, extent.clone())?];
+    let mut most = extent.div_ceil(&Dim::from(step.saturating_abs()));
+    if let Some(distance) = apart(cx.graph, inputs[0], inputs[1]) {
+        // Positions that wrap around or are cut off only come closer.
+        let distance = if step > 0 { distance } else { distance.saturating_neg() };
+        let count = Dim::from(distance.max(0)).div_ceil(&Dim::from(step.saturating_abs()));
+        most = smaller(&most, &count, &cx.graph.symbols);
+    }
+    if most.is(0) {
+        return Ok(SliceAxis { start: Dim::ZERO, step: 1, extent: Dim::ZERO });
+    }
     let count = cx.map(&inputs, |e, v| count(e, v, step))?;
     let (name, _) = cx.data_name(0, axis);
     let start = match known {
@@ -46,13 +56,6 @@ pub(super) fn within(
             cx.bind(first, &format!("{name}_start"), extent)?
         }
     };
-    let mut most = extent.div_ceil(&Dim::from(step.saturating_abs()));
-    if let Some(distance) = apart(cx.graph, inputs[0], inputs[1]) {
-        // Positions that wrap around or are cut off only come closer.
-        let distance = if step > 0 { distance } else { distance.saturating_neg() };
-        let count = Dim::from(distance.max(0)).div_ceil(&Dim::from(step.saturating_abs()));
-        most = smaller(&most, &count, &cx.graph.symbols);
-    }
     let extent = cx.bind(count, &name, &most)?;
     Ok(SliceAxis { start, step, extent })
 }

@@ -168,7 +168,12 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
         (required("starts")?, required("ends")?, axes, None)
     } else {
         let axes = cx.ints_input(3, "axes")?;
-        (positions(cx, 1, "starts")?, positions(cx, 2, "ends")?, axes, cx.ints_input(4, "steps")?)
+        (
+            positions(cx, 1, "starts", shape.len())?,
+            positions(cx, 2, "ends", shape.len())?,
+            axes,
+            cx.ints_input(4, "steps")?,
+        )
     };
     let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = steps.unwrap_or_else(|| vec![1; starts.len()]);
@@ -203,14 +208,17 @@ pub(super) fn build(cx: &mut NodeCx<'_>) -> Result<Vec<Value>, Diagnostic> {
     Ok(vec![cx.slice_axes(x, slices)?])
 }
 
-/// The elements of input `i`, `starts` or `ends`.
-fn positions(cx: &mut NodeCx<'_>, i: usize, what: &str) -> Result<Vec<Element>, Diagnostic> {
+/// The elements of input `i`, `starts` or `ends` of at most `axes` axes.
+fn positions(cx: &mut NodeCx<'_>, i: usize, what: &str, axes: usize) -> Result<Vec<Element>, Diagnostic> {
     let mut list = cx.input(i)?;
     if cx.rank(list) == 1 && cx.shape(list)[0].as_i64().is_none() {
         // Of a list whose length is not known, as of a part that data cut out of another, one element is expected.
         list = cx.restate(list, &[Dim::ONE])?;
     }
     let Some(count) = cx.ty(list).elements().as_usize() else { return Err(cx.not_constant(what, list)) };
+    if count > axes {
+        return Err(Diagnostic::new(Code::BadInput, format!("there are {count} {what} and {axes} axes")));
+    }
     (0..count).map(|at| cx.element(list, at)).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Movement of a few elements, of symbolic extents, and what cannot be moved.
 
-use crate::testing::{all_errors_of, graph_of, outputs_of, values};
+use crate::testing::{all_errors_of, errors_of, graph_of, outputs_of, values};
 use expect_test::{Expect, expect};
 
 #[track_caller]
@@ -437,4 +437,25 @@ fn parts_of_one_element_lose_their_axis() {
     assert_eq!(checked, ["part_1 == 1"]);
     let (_, r) = graph.symbols.iter().find(|(s, _)| s.name() == "part_1").unwrap();
     assert_eq!((r.lo, r.hi), (0, 1));
+}
+
+/// Positions that data decide: a part that cannot have elements, and more positions than there are axes.
+#[test]
+fn slices_without_elements_or_axes() {
+    let graph = graph_of(
+        "g (float[5,6] x, int64[1] s) => (float[] y) <int64[1] a = {0}, int64[1] p = {-2}> { y = Slice(x, s, s, a, p) }",
+    );
+    assert_eq!(graph.ty(graph.outputs[0].1).to_string(), "f32[0,6]");
+    expect![[r#"
+        error[E008]: there are 2147483648 ends and 2 axes
+          --> test: node 0 "y" (Slice)
+           = input 0: "x" f32[n,6]
+           = input 1: "a" i64[1]
+           = input 2: "e" i64[1,2147483648]
+           = input 3: "a" i64[1]
+           = opset 21
+    "#]]
+    .assert_eq(&errors_of(
+        "g (float[n,6] x, int64[1,2147483648] e) => (float[] y) <int64[1] a = {0}> { y = Slice(x, a, e, a) }",
+    ));
 }
