@@ -97,13 +97,17 @@ impl Counting {
 /// Whether an output of a body is one of its inputs.
 fn passes(raw: &RawGraph, input: &str, output: &str) -> bool {
     let mut name = output;
-    while name != input {
+    // A chain is no longer than there are nodes; one that is goes round in a circle.
+    for _ in 0..=raw.nodes.len() {
+        if name == input {
+            return true;
+        }
         let makes = |n: &&RawNode| n.op_type == "Identity" && n.outputs.iter().flatten().any(|o| o == name);
         let Some(node) = raw.nodes.iter().find(makes) else { return false };
         let Some(Some(from)) = node.inputs.first() else { return false };
         name = from;
     }
-    true
+    false
 }
 
 /// The integer that a value holds, an expression of sizes.
@@ -123,7 +127,7 @@ fn allowed(
     counter: &Symbol,
     outside: &Symbols,
 ) -> (Option<Dim>, bool) {
-    let Conjuncts { comparisons, complete } = Conjuncts::of(graph, condition);
+    let Conjuncts { comparisons, complete, .. } = Conjuncts::of(graph, condition);
     let counts: Vec<Dim> = comparisons
         .iter()
         .filter_map(|c| iterations(&c.substitute(stands), counter, outside))
@@ -139,11 +143,13 @@ struct Conjuncts {
     comparisons: Vec<Dim>,
     /// Whether the condition holds where all of these do.
     complete: bool,
+    /// Parts that were looked at: conditions may share theirs, so that there are many more ways to them than parts.
+    visits: usize,
 }
 
 impl Conjuncts {
     fn of(graph: &Graph, condition: Value) -> Conjuncts {
-        let mut all = Conjuncts { comparisons: Vec::new(), complete: true };
+        let mut all = Conjuncts { complete: true, ..Conjuncts::default() };
         all.add(graph, condition, true, 0);
         all
     }
@@ -151,6 +157,9 @@ impl Conjuncts {
     /// Adds what must hold for a value to be as `wanted`.
     fn add(&mut self, graph: &Graph, value: Value, wanted: bool, depth: usize) {
         const DEEPEST: usize = 32;
+        if self.is_too_much() {
+            return;
+        }
         if let Some(known) = graph.constant(value).and_then(|c| c.scalars().next()) {
             self.complete &= (known.as_i64() != 0) == wanted;
             return;
@@ -166,6 +175,14 @@ impl Conjuncts {
         self.add_term(graph, (map, &node.inputs), map.expr.output(), wanted, depth + 1);
     }
 
+    /// Counts a visit. After too many, the rest of the condition is taken for unknown.
+    fn is_too_much(&mut self) -> bool {
+        const MOST: usize = 1 << 10;
+        self.visits += 1;
+        self.complete &= self.visits <= MOST;
+        self.visits > MOST
+    }
+
     fn add_term(
         &mut self,
         graph: &Graph,
@@ -174,6 +191,9 @@ impl Conjuncts {
         wanted: bool,
         depth: usize,
     ) {
+        if self.is_too_much() {
+            return;
+        }
         let number = |at: ExprId| match map.expr.node(at).kind {
             ExprKind::Input(i) => {
                 let value = graph.value(inputs[i]);
